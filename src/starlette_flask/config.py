@@ -1,0 +1,429 @@
+"""
+Every SESSION_* and SECRET_KEY* rule in one frozen object.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass, field
+from datetime import timedelta
+from email.utils import formatdate
+from enum import Enum
+from time import time
+from typing import Any, Literal, Protocol, cast
+from urllib.parse import quote
+
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from starlette.datastructures import Secret
+
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.formats.cookies import Cookie
+from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
+from starlette_flask.formats.signing import DigestMethod
+from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
+
+logger = logging.getLogger("starlette_flask.sessions")
+
+
+class Unset(Enum):
+    """
+    Tells "not given" from None, which means something of its own for several options.
+    """
+
+    UNSET = "not given"
+
+
+UNSET = Unset.UNSET
+
+# Flask 3.1's defaults (flask.app.Flask.default_config), for from_mapping.
+_FLASK_DEFAULTS: dict[str, Any] = {
+    "SECRET_KEY": None,
+    "SECRET_KEY_FALLBACKS": None,
+    "PERMANENT_SESSION_LIFETIME": timedelta(days=31),
+    "APPLICATION_ROOT": "/",
+    "SESSION_COOKIE_NAME": "session",
+    "SESSION_COOKIE_DOMAIN": None,
+    "SESSION_COOKIE_PATH": None,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SECURE": False,
+    "SESSION_COOKIE_PARTITIONED": False,
+    "SESSION_COOKIE_SAMESITE": None,
+    "SESSION_REFRESH_EACH_REQUEST": True,
+}
+
+
+class FlaskApp(Protocol):
+    """
+    The part of a Flask (or Quart) app that decides its sessions.
+    """
+
+    session_interface: Any
+    config: Any
+
+    @property
+    def permanent_session_lifetime(self) -> timedelta: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """
+    What the session cookie is: who signs it, what it is called, where and how long it lives.
+
+    Frozen and compared by value. Secrets stay out of its repr.
+
+    Args:
+        secret_key: Signs the cookie; the Flask app's ``SECRET_KEY``.
+        session_cookie: The cookie's name.
+        max_age: Not given, Flask's meaning: a cookie is accepted for *permanent_session_lifetime*,
+            and the browser keeps it that long if the session is permanent, else until it is closed.
+            Seconds or a timedelta, Starlette's meaning: every cookie carries it as ``Max-Age``,
+            and it is the accepted age. None: kept until the browser is closed, any age accepted.
+        path: The cookie's path.
+        same_site: ``"lax"`` (Starlette's default; Flask's is None), ``"strict"``, ``"none"`` or None.
+        https_only: Send the cookie over HTTPS only (``Secure``).
+        domain: Share the cookie with this domain's subdomains; None binds it to the host.
+        salt: Must equal the Flask session interface's.
+        signer_kwargs: ``key_derivation`` and ``digest_method``; a missing one is Flask's.
+        secret_key_fallbacks: Older keys, oldest first, that still verify, as ``SECRET_KEY_FALLBACKS``.
+        partitioned: One cookie for each top-level site (``Partitioned``).
+        http_only: Hide the cookie from JavaScript.
+        refresh_each_request: Send a permanent session's cookie with every response, so that it
+            lives on while it is used, as ``SESSION_REFRESH_EACH_REQUEST``.
+        permanent_session_lifetime: As ``PERMANENT_SESSION_LIFETIME``; seconds or a timedelta.
+        serializer: Dumps and loads the data; default: Flask's tagged JSON.
+
+    Raises:
+        ConfigError: The configuration can't work, or browsers would refuse the cookie.
+        ConfigTypeError: A value has the wrong type.
+    """
+
+    secret_key: str | bytes | Secret = field(repr=False, compare=False)
+    session_cookie: str = "session"
+    max_age: int | timedelta | Unset | None = UNSET
+    path: str = "/"
+    same_site: Literal["lax", "strict", "none"] | None = "lax"
+    https_only: bool = False
+    domain: str | None = None
+    salt: str | bytes = field(default="cookie-session", compare=False)
+    signer_kwargs: Mapping[str, Any] | None = field(default=None, hash=False)
+    secret_key_fallbacks: Iterable[str | bytes | Secret] = field(default=(), repr=False, compare=False)
+    partitioned: bool = False
+    http_only: bool = True
+    refresh_each_request: bool = True
+    permanent_session_lifetime: int | timedelta = timedelta(days=31)
+    serializer: PayloadSerializer | None = field(default=None, hash=False)
+    # from_flask and from_mapping only log what browsers refuse: the Flask app does it already.
+    _is_flask: InitVar[bool] = False
+
+    cookie: Cookie = field(init=False, repr=False, compare=False)
+    """Finds and writes the cookie."""
+    signing_serializer: SessionSerializer = field(init=False, repr=False, compare=False)
+    """Reads and makes the cookie's value; Flask's name for it."""
+    accepted_age: int | None = field(init=False, repr=False, compare=False)
+    """How old a cookie may be, in seconds; None: any age."""
+    lifetime: float = field(init=False, repr=False, compare=False)
+    """How long a permanent session's cookie is kept, in seconds."""
+    # str and bytes of the same key are equal: what is signed is the same.
+    _key_bytes: tuple[bytes, ...] = field(init=False, repr=False)
+
+    def __post_init__(self, _is_flask: bool) -> None:
+        set_field = object.__setattr__  # the way of a frozen dataclass
+        set_field(self, "secret_key", _plain_key(self.secret_key))
+        set_field(self, "secret_key_fallbacks", _plain_fallbacks(self.secret_key_fallbacks))
+        set_field(self, "signer_kwargs", _complete_signer_kwargs(self.signer_kwargs))
+        set_field(self, "serializer", as_payload_serializer(self.serializer))
+        permanent = _duration(self.permanent_session_lifetime, "permanent_session_lifetime")
+        set_field(self, "permanent_session_lifetime", permanent)
+        set_field(self, "lifetime", permanent.total_seconds())
+        if self.max_age is not None:
+            age = permanent if isinstance(self.max_age, Unset) else _duration(self.max_age, "max_age")
+            set_field(self, "accepted_age", int(age.total_seconds()))
+        else:
+            set_field(self, "accepted_age", None)
+        cookie = Cookie(
+            name=self.session_cookie,
+            path=self.path,
+            domain=self.domain,
+            secure=bool(self.https_only),
+            http_only=bool(self.http_only),
+            same_site=self.same_site,
+            partitioned=bool(self.partitioned),
+        )
+        if refusal := cookie.browser_refusal():
+            if not _is_flask:
+                raise ConfigError(refusal)
+            logger.warning("The session cookie won't work, in the Flask app neither: %s", refusal)
+        set_field(self, "cookie", cookie)
+        set_field(self, "domain", cookie.domain)
+        signing_serializer = SessionSerializer(
+            self.secret_key,  # type: ignore[arg-type]  # no Secret since _plain_key
+            fallbacks=self.secret_key_fallbacks,  # type: ignore[arg-type]  # nor here
+            salt=self.salt,
+            serializer=self.serializer,
+            **self.signer_kwargs,
+        )
+        set_field(self, "signing_serializer", signing_serializer)
+        texts = (self.salt, self.secret_key, *self.secret_key_fallbacks)
+        set_field(self, "_key_bytes", tuple(text.encode() if isinstance(text, str) else text for text in texts))
+
+    @classmethod
+    def from_flask(cls, app: FlaskApp) -> "SessionConfig":
+        """
+        Return the configuration by which *app* itself reads and writes its session.
+
+        Asks the app's own ``session_interface``, so that a custom salt, digest, serializer, tag or
+        ``get_cookie_*`` method counts, and ``app.json`` for the JSON. Call it when the app is set up.
+
+        Args:
+            app: A Flask app (2.2 or newer) or Quart app, with sessions in signed cookies.
+
+        Raises:
+            ConfigError: The app has no secret key, or an interface that can't be followed.
+        """
+        interface = app.session_interface
+        if not hasattr(interface, "get_signing_serializer"):
+            raise ConfigError(
+                f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies;"
+                " only a subclass of flask.sessions.SecureCookieSessionInterface can be shared"
+            )
+        # Flask would take a bare string apart; once it is in the serializer, that can't be seen any more.
+        _plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or ())
+        try:
+            signing = interface.get_signing_serializer(app)
+            ask_for_partitioned = getattr(interface, "get_cookie_partitioned", lambda app: False)  # new in Flask 3.1
+            attributes = {
+                "name": interface.get_cookie_name(app),
+                "domain": interface.get_cookie_domain(app),
+                "path": interface.get_cookie_path(app),
+                "http_only": interface.get_cookie_httponly(app),
+                "secure": interface.get_cookie_secure(app),
+                "same_site": interface.get_cookie_samesite(app),
+                "partitioned": ask_for_partitioned(app),
+            }
+        except RuntimeError as exc:
+            raise ConfigError(
+                f"{_name_of(interface)} answers within a request only ({exc});"
+                " give the settings as keywords or with SessionConfig.from_mapping"
+            ) from exc
+        _warn_of_overrides(interface)
+        return cls._as_flask(
+            **_signing_settings(app, signing),
+            **attributes,
+            lifetime=app.permanent_session_lifetime,
+            refresh=app.config["SESSION_REFRESH_EACH_REQUEST"],
+        )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "SessionConfig":
+        """
+        Return the configuration that Flask's own config keys describe; Flask itself isn't needed.
+
+        Args:
+            mapping: ``SECRET_KEY`` and whatever else differs from Flask 3.1's defaults:
+                ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*``, ``PERMANENT_SESSION_LIFETIME``,
+                ``SESSION_REFRESH_EACH_REQUEST``, ``APPLICATION_ROOT``. Other keys are ignored.
+
+        Raises:
+            ConfigError: No secret key, or a value that can't work.
+        """
+        if mapping.get("SESSION_TYPE") not in (None, "null"):
+            raise ConfigError(
+                f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session),"
+                " which can't be shared; remove it if the app doesn't use it"
+            )
+        settings = {key: mapping.get(key, default) for key, default in _FLASK_DEFAULTS.items()}
+        return cls._as_flask(
+            secret_key=settings["SECRET_KEY"],
+            secret_key_fallbacks=settings["SECRET_KEY_FALLBACKS"],
+            name=settings["SESSION_COOKIE_NAME"],
+            domain=settings["SESSION_COOKIE_DOMAIN"],
+            path=settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"],
+            http_only=settings["SESSION_COOKIE_HTTPONLY"],
+            secure=settings["SESSION_COOKIE_SECURE"],
+            same_site=settings["SESSION_COOKIE_SAMESITE"],
+            partitioned=settings["SESSION_COOKIE_PARTITIONED"],
+            lifetime=settings["PERMANENT_SESSION_LIFETIME"],
+            refresh=settings["SESSION_REFRESH_EACH_REQUEST"],
+        )
+
+    @classmethod
+    def _as_flask(
+        cls,
+        *,
+        secret_key: str | bytes,
+        secret_key_fallbacks: Iterable[str | bytes] | None,
+        name: str,
+        domain: str | None,
+        path: str,
+        http_only: bool,
+        secure: bool,
+        same_site: Any,
+        partitioned: bool,
+        lifetime: timedelta,
+        refresh: bool,
+        **signing: Any,
+    ) -> "SessionConfig":
+        # What werkzeug.http.dump_cookie (3.1) makes of the values before it sends them.
+        if isinstance(path, str):
+            path = quote(path, safe="%!$&'()*+,/:=@")
+        if isinstance(domain, str):
+            domain = domain.partition(":")[0]
+        return cls(
+            secret_key=secret_key,
+            secret_key_fallbacks=secret_key_fallbacks or (),
+            session_cookie=name,
+            path=path,
+            domain=domain or None,  # Flask before 2.3 says False
+            https_only=bool(secure or partitioned),
+            http_only=bool(http_only),
+            same_site=cast(Any, same_site.lower() if isinstance(same_site, str) else same_site),
+            partitioned=bool(partitioned),
+            refresh_each_request=bool(refresh),
+            permanent_session_lifetime=lifetime,
+            _is_flask=True,
+            **signing,
+        )
+
+
+@dataclass(frozen=True)
+class _InAppContext:
+    """
+    A session serializer of the Flask app's own making, called as the app calls it.
+    """
+
+    app: Any
+    serializer: Any
+
+    def dumps(self, value: Any) -> str | bytes:
+        with self.app.app_context():
+            dumped: str | bytes = self.serializer.dumps(value)
+            return dumped
+
+    def loads(self, text: Any) -> Any:
+        with self.app.app_context():
+            return self.serializer.loads(text)
+
+
+def _signing_settings(app: Any, signing: Any) -> dict[str, Any]:
+    if signing is None:
+        raise ConfigError("the Flask app has no secret key; set app.secret_key (SECRET_KEY) before from_flask")
+    methods = ("loads", "dumps", "load_payload", "dump_payload", "make_signer", "iter_unsigners")
+    if not (
+        isinstance(signing, URLSafeTimedSerializer)
+        and _has_methods_of(signing, URLSafeTimedSerializer, *methods)
+        and signing.signer is TimestampSigner
+        and signing.signer_kwargs.keys() <= {"key_derivation", "digest_method"}
+        and not signing.fallback_signers
+        and not signing.serializer_kwargs
+    ):
+        raise ConfigError(
+            "get_signing_serializer of the app's session_interface must return itsdangerous' URLSafeTimedSerializer"
+            " with no signer_kwargs but key_derivation and digest_method; this one signs in a way of its own"
+        )
+    keys = list(signing.secret_keys)  # oldest first; the last one signs
+    # Flask 3.1.0 had them backwards (GHSA-4grg-w6v8-c28g) and signs with the oldest; we never do.
+    newest = app.secret_key.encode() if isinstance(app.secret_key, str) else app.secret_key
+    secret_key = keys.pop(keys.index(newest) if newest in keys else -1)
+    return {
+        "secret_key": app.secret_key if secret_key == newest else secret_key,
+        "secret_key_fallbacks": keys,
+        "salt": signing.salt,
+        "signer_kwargs": signing.signer_kwargs | {"digest_method": _hashlib_twin(signing.signer_kwargs)},
+        "serializer": _payload_serializer_of(app, signing.serializer),
+    }
+
+
+def _hashlib_twin(signer_kwargs: dict[str, Any]) -> DigestMethod:
+    """
+    Return the ``hashlib`` constructor that a digest method stands for, if any.
+
+    Flask wraps ``hashlib.sha1`` in a function, for builds of Python that forbid it. The constructor
+    itself is faster, and equal in the configuration of two apps.
+    """
+    digest_method: DigestMethod = signer_kwargs.get("digest_method") or hashlib.sha1
+    made = digest_method(b"probe")
+    twin: DigestMethod | None = getattr(hashlib, getattr(made, "name", ""), None)
+    return twin if twin is not None and twin(b"probe").digest() == made.digest() else digest_method
+
+
+def _payload_serializer_of(app: Any, serializer: Any) -> PayloadSerializer:
+    if not is_tagged_json(serializer):
+        # Quart enters its contexts asynchronously only.
+        return _InAppContext(app, serializer) if hasattr(app, "wsgi_app") else serializer
+    provider = getattr(app, "json", None)
+    if provider is None:
+        raise ConfigError("from_flask needs Flask 2.2 or newer; use SessionConfig.from_mapping(app.config)")
+    tagged = TaggedJSONSerializer(provider=provider)
+    base: Any
+    for base in type(provider).__mro__:
+        if base.__name__ == "DefaultJSONProvider" and _has_methods_of(provider, base, "dumps", "loads"):
+            if not hasattr(app, "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
+                # Nothing but settings differs, if anything: they can be followed without Flask's help.
+                default = None if provider.default is base.default else provider.default
+                tagged = TaggedJSONSerializer(
+                    sort_keys=provider.sort_keys, ensure_ascii=provider.ensure_ascii, default=default
+                )
+            break
+    return tagged.with_tags_of(serializer)
+
+
+def _has_methods_of(obj: object, base: type, *names: str) -> bool:
+    return all(getattr(getattr(obj, name), "__func__", None) is getattr(base, name) for name in names)
+
+
+def _warn_of_overrides(interface: Any) -> None:
+    for base in type(interface).__mro__:
+        if base.__module__ in ("flask.sessions", "quart.sessions"):
+            names = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
+            overridden = [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
+            if overridden:
+                logger.warning(
+                    "%s has its own %s: from_flask follows its settings, not what these methods do differently.",
+                    _name_of(interface),
+                    ", ".join(overridden),
+                )
+            return
+
+
+def _name_of(interface: object) -> str:
+    return f"{type(interface).__module__}.{type(interface).__qualname__}"
+
+
+def _plain_key(key: Any) -> Any:
+    if key is None:
+        raise ConfigError("no secret key; set secret_key (SECRET_KEY) to the Flask app's")
+    return str(key) if isinstance(key, Secret) else key
+
+
+def _plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
+    if isinstance(fallbacks, (str, bytes, Secret)) or not isinstance(fallbacks, Iterable):
+        raise ConfigTypeError(
+            "secret_key_fallbacks (SECRET_KEY_FALLBACKS) must be a list of keys;"
+            " of a bare string each character would become a key"
+        )
+    return tuple(str(key) if isinstance(key, Secret) else key for key in fallbacks)
+
+
+def _complete_signer_kwargs(signer_kwargs: Any) -> dict[str, Any]:
+    defaults = {"key_derivation": "hmac", "digest_method": hashlib.sha1}
+    if not isinstance(signer_kwargs, (Mapping, type(None))):
+        raise ConfigTypeError(f"signer_kwargs must be a dict, not {type(signer_kwargs).__name__}")
+    given = {key: value for key, value in (signer_kwargs or {}).items() if value is not None}
+    if unknown := given.keys() - defaults.keys():
+        raise ConfigError(f"unknown signer_kwargs {sorted(unknown)}; use key_derivation and digest_method")
+    return defaults | given
+
+
+def _duration(value: Any, what: str) -> timedelta:
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            value = timedelta(seconds=value)
+        except OverflowError as exc:
+            raise ConfigError(f"{what} is too long to be a date; give fewer seconds") from exc
+    if not isinstance(value, timedelta):
+        raise ConfigTypeError(f"{what} must be whole seconds or a timedelta, not {type(value).__name__}")
+    try:
+        formatdate(time() + value.total_seconds())
+    except (OverflowError, OSError, ValueError) as exc:
+        raise ConfigError(f"{what} ends after the year 9999; give a shorter one") from exc
+    return value

@@ -1,0 +1,238 @@
+"""
+Cookies in ASGI headers: the only reader of ``Cookie``, the only writer of ``Set-Cookie`` and ``Vary``.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+
+Header = tuple[bytes, bytes]
+
+MAX_COOKIE_BYTES = 4093
+"""A longer ``Set-Cookie`` value may be dropped by browsers, which then keep the old cookie. Werkzeug's limit."""
+
+# RFC 6265, section 4.1.1: a name is a token; a path holds anything but control characters and ";".
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PATH = re.compile(r"/[!-:<-~ ]*")
+_DOMAIN = re.compile(r"[0-9A-Za-z_.-]+")
+
+# One cookie of a Cookie header, exactly as werkzeug.sansio.http.parse_cookie (3.1) sees it. A piece that
+# doesn't fit is skipped up to the next semicolon.
+_PAIR = re.compile(rb'[ \t]*([^ \t=";]+)(?:[ \t]*=[ \t]*("(?:[^\\"]|\\.)*"|[^ \t";]*))?[ \t]*(?:;|\Z)', re.DOTALL)
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """
+    One cookie of ours: how to find it in a request, how to write it into a response.
+
+    The lines it writes are those of ``werkzeug.http.dump_cookie`` (3.1), attribute by attribute.
+
+    Args:
+        name: An RFC 6265 token.
+        path: Starts with ``/``.
+        domain: A leading dot is dropped, as browsers and Werkzeug do; None binds the cookie to the host.
+        secure: Send over HTTPS only.
+        http_only: Hide from JavaScript.
+        same_site: ``"lax"``, ``"strict"`` or ``"none"`` in any case, or None for no attribute.
+        partitioned: Keep one cookie for each top-level site.
+
+    Raises:
+        ConfigError: A value would corrupt the header.
+        ConfigTypeError: A value has the wrong type.
+    """
+
+    name: str
+    path: str = "/"
+    domain: str | None = None
+    secure: bool = False
+    http_only: bool = True
+    same_site: str | None = None
+    partitioned: bool = False
+
+    _name: bytes = field(init=False, repr=False, compare=False)
+    _pattern: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _domain: str = field(init=False, repr=False, compare=False)
+    _flags: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not _fits(_NAME, self.name, "cookie name"):
+            raise ConfigError(
+                f"the cookie name {self.name!r} would corrupt the header;"
+                " use letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)"
+            )
+        if not _fits(_PATH, self.path, "cookie path"):
+            raise ConfigError(
+                f"the cookie path {self.path!r} would corrupt the header;"
+                " start it with / and percent-encode what is not ASCII, control characters and ';'"
+            )
+        domain = _ascii_domain(self.domain) if self.domain is not None else None
+        if isinstance(self.same_site, str) and self.same_site.lower() not in ("lax", "strict", "none"):
+            raise ConfigError(f"unknown same_site {self.same_site!r}; use 'lax', 'strict', 'none' or None")
+        if not isinstance(self.same_site, (str, type(None))):
+            raise ConfigTypeError(f"same_site must be str or None, not {type(self.same_site).__name__}")
+        name = self.name.encode()
+        # No quotes in the header: then each cookie lies between two semicolons, and this finds
+        # the first of our name without looking at the others.
+        pattern = rb'(?:^|;)[ \t]*%b[ \t]*(?:=[ \t]*([^ \t";]*)[ \t]*)?(?:;|\Z)' % re.escape(name)
+        flags = (
+            ("; Secure" if self.secure else "")
+            + ("; HttpOnly" if self.http_only else "")
+            + f"; Path={self.path}"
+            + (f"; SameSite={self.same_site.title()}" if self.same_site else "")
+            + ("; Partitioned" if self.partitioned else "")
+        )
+        set_field = object.__setattr__  # the way of a frozen dataclass
+        set_field(self, "domain", domain)
+        set_field(self, "_name", name)
+        set_field(self, "_pattern", re.compile(pattern))
+        set_field(self, "_domain", f"; Domain={domain}" if domain else "")
+        set_field(self, "_flags", flags)
+
+    def browser_refusal(self) -> str | None:
+        """
+        Return why browsers would refuse this cookie and what to change, or None if they wouldn't.
+
+        The rules are those of RFC 6265bis, sections 4.1.3 and 5.7, and of CHIPS for Partitioned.
+        """
+        if self.same_site is not None and self.same_site.lower() == "none" and not self.secure:
+            return "browsers refuse SameSite=None without Secure; set https_only=True (SESSION_COOKIE_SECURE)"
+        if self.partitioned and not self.secure:
+            return "browsers refuse Partitioned without Secure; set https_only=True (SESSION_COOKIE_SECURE)"
+        prefix = self.name.lower()
+        if prefix.startswith(("__host-", "__secure-")) and not self.secure:
+            return f"browsers refuse {self.name} without Secure; set https_only=True (SESSION_COOKIE_SECURE)"
+        if prefix.startswith("__host-") and (self.path != "/" or self.domain is not None):
+            return f"browsers refuse {self.name} with a domain or a path other than /; drop them or the prefix __Host-"
+        return None
+
+    def find(self, headers: Iterable[Header]) -> bytes | None:
+        """
+        Return this cookie's value in a request, or None if it was not sent.
+
+        The first of the name counts, over all ``cookie`` lines, as in Werkzeug. (Starlette takes the last.)
+
+        Args:
+            headers: The ASGI headers, names in lower case.
+        """
+        found = None
+        for name, value in headers:
+            if name == b"cookie":
+                found = value if found is None else found + b";" + value
+        if found is None or self._name not in found:
+            return None
+        if b'"' in found:
+            return self._find_among_quoted(found)
+        match = self._pattern.search(found)
+        return None if match is None else match[1] or b""
+
+    def _find_among_quoted(self, header: bytes) -> bytes | None:
+        position = 0
+        while position < len(header):
+            match = _PAIR.match(header, position)
+            if match is None:
+                position = header.find(b";", position) + 1
+                if position == 0:
+                    break
+                continue
+            if match[1] == self._name:
+                value = match[2] or b""
+                return _ESCAPE.sub(_unescape, value[1:-1]) if value[:1] == b'"' else value
+            position = match.end()
+        return None
+
+    def set(self, value: str, *, max_age: int | None = None, expires: float | None = None) -> bytes:
+        """
+        Return the ``Set-Cookie`` line that sets this cookie.
+
+        Args:
+            value: In URL-safe characters; it is not quoted.
+            max_age: Seconds to live, as ``Max-Age``.
+            expires: Unix time of the end, as ``Expires``. Neither: until the browser is closed.
+        """
+        lifetime = "" if expires is None else f"; Expires={formatdate(expires, usegmt=True)}"
+        if max_age is not None:
+            lifetime += f"; Max-Age={max_age}"
+        return f"{self.name}={value}{self._domain}{lifetime}{self._flags}".encode("ascii")
+
+    def delete(self) -> bytes:
+        """
+        Return the ``Set-Cookie`` line that deletes this cookie: same name, domain, path and flags.
+        """
+        return self.set("", max_age=0, expires=0)
+
+    def value_set_by(self, line: bytes, request_path: str) -> bytes | None:
+        """
+        Return the value that a ``Set-Cookie`` line gives to this very cookie, or None if it sets another.
+
+        To a browser a cookie is its name, domain and path (RFC 6265, section 5.3), and its partition.
+
+        Args:
+            line: The header's value.
+            request_path: The path that was asked for: a line without ``Path`` means its folder.
+        """
+        pair, *attributes = line.split(b";")
+        name, _, value = pair.partition(b"=")
+        if name.strip() != self._name:
+            return None
+        given = {key.strip().lower(): item.strip() for key, _, item in (each.partition(b"=") for each in attributes)}
+        path = given.get(b"path", b"").decode("latin-1")
+        if not path.startswith("/"):
+            path = request_path[: request_path.rfind("/")] or "/"
+        domain = given.get(b"domain", b"").decode("latin-1").lower().lstrip(".")
+        is_this = (path, domain, b"partitioned" in given) == (
+            self.path,
+            (self.domain or "").lower(),
+            self.partitioned,
+        )
+        return value.strip() if is_this else None
+
+
+def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
+    """
+    Add *name* to the response's ``Vary``, unless it is there.
+
+    Args:
+        headers: The ASGI headers; changed in place.
+        name: A header that the response depends on.
+    """
+    first = None
+    for index, (key, value) in enumerate(headers):
+        if key.lower() == b"vary":
+            if name.lower() in (item.strip() for item in value.lower().split(b",")):
+                return
+            if first is None:
+                first = index
+    if first is None:
+        headers.append((b"vary", name))
+    else:
+        key, value = headers[first]
+        headers[first] = (key, b"%b, %b" % (value, name) if value else name)
+
+
+def _fits(pattern: re.Pattern[str], value: str, what: str) -> bool:
+    if not isinstance(value, str):
+        raise ConfigTypeError(f"the {what} must be str, not {type(value).__name__}")
+    return pattern.fullmatch(value) is not None
+
+
+def _ascii_domain(domain: str) -> str:
+    if not isinstance(domain, str):
+        raise ConfigTypeError(f"the cookie domain must be str or None, not {type(domain).__name__}")
+    try:
+        domain = domain.lstrip(".").encode("idna").decode("ascii")
+    except UnicodeError as exc:
+        raise ConfigError(f"the cookie domain {domain!r} is not a domain name") from exc
+    if not _DOMAIN.fullmatch(domain):
+        raise ConfigError(
+            f"the cookie domain {domain!r} would corrupt the header; give a name such as 'example.com', without a port"
+        )
+    return domain
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return match[1] if len(match[1]) == 1 else bytes([int(match[1], 8)])

@@ -1,0 +1,162 @@
+"""
+Timestamped signatures in the wire format of itsdangerous: ``value.timestamp.signature``.
+
+*timestamp* and *signature* are URL-safe base64 without padding. The timestamp is the Unix time
+in whole seconds, big-endian, leading zero bytes dropped.
+"""
+
+import hashlib
+import hmac
+import time
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import Any, Literal, get_args
+
+from itsdangerous import BadSignature, BadTimeSignature, SignatureExpired, Signer
+
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+
+KeyDerivation = Literal["hmac", "django-concat", "concat", "none"]
+
+# A hashlib constructor, or a callable with the same signature: what itsdangerous takes as digest_method.
+DigestMethod = Callable[..., Any]
+
+_TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URLSAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def base64_encode(data: bytes) -> bytes:
+    """
+    Encode as URL-safe base64 without padding, as itsdangerous does.
+    """
+    return b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URLSAFE)
+
+
+def base64_decode(data: bytes) -> bytes:
+    """
+    Decode URL-safe base64 without padding.
+
+    Raises:
+        binascii.Error: *data* is not base64.
+    """
+    return a2b_base64(data.translate(_FROM_URLSAFE) + b"=" * (-len(data) % 4))
+
+
+class TimestampSigner:
+    """
+    Signs values and checks signatures, with keys derived once.
+
+    Mirrors ``itsdangerous.TimestampSigner`` (2.2), with three differences: a signature is accepted
+    only in the one spelling that a signer writes (itsdangerous also takes the same bytes with
+    other padding bits or stray characters); a timestamp in the future is refused even without
+    *max_age*; and error messages never quote what came from the client.
+
+    Args:
+        secret_key: Signs, and verifies first. ``str`` is taken as UTF-8.
+        fallbacks: Older keys, oldest first, that only verify.
+        salt: Separates signatures of one purpose from those of another under the same key.
+        key_derivation: How the signing key comes from *secret_key* and *salt*.
+        digest_method: A ``hashlib`` constructor.
+
+    Raises:
+        ConfigError: A key is empty or can't be encoded, or *key_derivation* is unknown.
+        ConfigTypeError: A value has the wrong type, or *fallbacks* is one bare string.
+    """
+
+    def __init__(
+        self,
+        secret_key: str | bytes,
+        *,
+        fallbacks: Iterable[str | bytes] = (),
+        salt: str | bytes,
+        key_derivation: str = "hmac",
+        digest_method: DigestMethod = hashlib.sha1,
+    ) -> None:
+        if isinstance(fallbacks, (str, bytes)):
+            raise ConfigTypeError(
+                "the secret key fallbacks are one string, whose characters would each become a key; give a list of keys"
+            )
+        if not isinstance(salt, (str, bytes)):
+            raise ConfigTypeError(f"the salt must be str or bytes, not {type(salt).__name__}")
+        if key_derivation not in get_args(KeyDerivation):
+            raise ConfigError(f"unknown key_derivation {key_derivation!r}; use one of {get_args(KeyDerivation)}")
+        if not callable(digest_method):
+            raise ConfigTypeError("digest_method must be a constructor such as hashlib.sha256")
+        keys = [_checked_key(secret_key, "secret key")]
+        keys += reversed([_checked_key(key, "secret key fallback") for key in fallbacks])
+        signers = [Signer(key, salt=salt, key_derivation=key_derivation, digest_method=digest_method) for key in keys]
+        try:
+            # Derived once; each request copies the keyed object, which is cheaper than making one.
+            self._macs = [hmac.new(signer.derive_key(), digestmod=digest_method) for signer in signers]
+        except (AttributeError, TypeError, ValueError) as exc:  # not a hash, or one that this build of Python forbids
+            raise ConfigError(f"digest_method can't be used ({exc}); use a constructor such as hashlib.sha256") from exc
+
+    def sign(self, value: bytes) -> bytes:
+        """
+        Append the current time and the newest key's signature.
+        """
+        now = int(time.time())
+        value = b"%b.%b" % (value, base64_encode(now.to_bytes((now.bit_length() + 7) // 8, "big")))
+        return b"%b.%b" % (value, _signature(self._macs[0], value))
+
+    def unsign(self, signed: bytes, max_age: int | None = None) -> bytes:
+        """
+        Check signature, then age, and return the value alone.
+
+        Args:
+            signed: What `sign` returned.
+            max_age: Accepted age in seconds; None accepts any. The future is always refused.
+
+        Raises:
+            itsdangerous.BadSignature: No key of ours signed this.
+            itsdangerous.BadTimeSignature: We signed it, but it carries no timestamp.
+            itsdangerous.SignatureExpired: Too old, or signed in the future.
+        """
+        stamped, _, signature = signed.rpartition(b".")
+        for mac in self._macs:
+            if hmac.compare_digest(_signature(mac, stamped), signature):
+                break
+        else:
+            raise BadSignature("no key matches the signature")
+        value, _, timestamp = stamped.rpartition(b".")
+        try:
+            signed_at = int.from_bytes(base64_decode(timestamp), "big")
+        except Base64Error as exc:
+            raise BadTimeSignature("the timestamp is malformed") from exc
+        if not value or signed_at >> 64:
+            raise BadTimeSignature("the timestamp is missing or malformed")
+        age = int(time.time()) - signed_at
+        if age < 0:
+            raise SignatureExpired(f"signed {-age} s in the future", value, _date(signed_at))
+        if max_age is not None and age > max_age:
+            raise SignatureExpired(f"expired: signed {age} s ago, accepted for {max_age} s", value, _date(signed_at))
+        return value
+
+
+def _checked_key(key: str | bytes, what: str) -> bytes:
+    if not isinstance(key, (str, bytes)):
+        raise ConfigTypeError(f"the {what} must be str or bytes, not {type(key).__name__}")
+    if not key:
+        raise ConfigError(
+            f"the {what} is empty; set it to the Flask app's SECRET_KEY,"
+            " or make one with: python -c 'import secrets; print(secrets.token_hex())'"
+        )
+    try:
+        return key.encode() if isinstance(key, str) else key
+    except UnicodeEncodeError as exc:
+        raise ConfigError(f"the {what} is not valid text; give it as bytes") from exc
+
+
+def _signature(keyed: hmac.HMAC, value: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(value)
+    return base64_encode(mac.digest())
+
+
+def _date(timestamp: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(timestamp, tz=timezone.utc)
+    except (ValueError, OSError, OverflowError):  # beyond year 9999: a timestamp of up to 64 bits is well-formed
+        return None

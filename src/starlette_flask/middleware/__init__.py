@@ -1,0 +1,3 @@
+"""
+What you add to an app: thin pure-ASGI adapters without rules of their own.
+"""

@@ -1,0 +1,164 @@
+"""
+`SessionMiddleware`: Flask's session as ``request.session``.
+"""
+
+import re
+from collections.abc import Awaitable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Literal
+
+from starlette.datastructures import Secret
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starlette_flask.config import UNSET, SessionConfig, Unset
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.formats.serializer import PayloadSerializer
+from starlette_flask.session import (
+    is_session_of,
+    open_session,
+    save_session,
+    take_content,
+    warn_of_late_changes,
+    warn_of_refused_websocket,
+)
+
+# The messages that carry response headers: after them no cookie can be set.
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
+
+class SessionMiddleware:
+    """
+    Reads and writes Flask's session cookie; the session is ``request.session``, a `Session`.
+
+    Takes Starlette's place: same position of the arguments, same names. Give either the keywords
+    of `SessionConfig`, which explains them, or *config*.
+
+    A cookie that can't be accepted is an empty session, and one INFO record of the logger
+    ``starlette_flask.sessions`` says why.
+
+    Args:
+        app: The ASGI app.
+        config: Instead of the keywords, `SessionConfig.from_flask` or `SessionConfig.from_mapping`.
+        allow_path_regex: Only paths that match it whole have a session; elsewhere there is no
+            ``scope["session"]``.
+        track_nested: Save changes inside values (``session["cart"].append(1)``), which Flask doesn't.
+
+    Raises:
+        ConfigError: The configuration can't work, or both *config* and keywords are given.
+        ConfigTypeError: A value has the wrong type.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        secret_key: str | bytes | Secret | Unset = UNSET,
+        session_cookie: str | Unset = UNSET,
+        max_age: int | timedelta | Unset | None = UNSET,
+        path: str | Unset = UNSET,
+        same_site: Literal["lax", "strict", "none"] | Unset | None = UNSET,
+        https_only: bool | Unset = UNSET,
+        domain: str | Unset | None = UNSET,
+        salt: str | bytes | Unset = UNSET,
+        signer_kwargs: Mapping[str, Any] | Unset | None = UNSET,
+        *,
+        secret_key_fallbacks: Iterable[str | bytes | Secret] | Unset = UNSET,
+        partitioned: bool | Unset = UNSET,
+        http_only: bool | Unset = UNSET,
+        refresh_each_request: bool | Unset = UNSET,
+        permanent_session_lifetime: int | timedelta | Unset = UNSET,
+        serializer: PayloadSerializer | Unset | None = UNSET,
+        config: SessionConfig | None = None,
+        allow_path_regex: str | re.Pattern[str] | None = None,
+        track_nested: bool = True,
+    ) -> None:
+        options = {
+            "secret_key": secret_key,
+            "session_cookie": session_cookie,
+            "max_age": max_age,
+            "path": path,
+            "same_site": same_site,
+            "https_only": https_only,
+            "domain": domain,
+            "salt": salt,
+            "signer_kwargs": signer_kwargs,
+            "secret_key_fallbacks": secret_key_fallbacks,
+            "partitioned": partitioned,
+            "http_only": http_only,
+            "refresh_each_request": refresh_each_request,
+            "permanent_session_lifetime": permanent_session_lifetime,
+            "serializer": serializer,
+        }
+        self.app = app
+        self.config = _one_config(config, {key: value for key, value in options.items() if value is not UNSET})
+        self.track_nested = track_nested
+        self._allowed_path = _compiled(allow_path_regex)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] in ("http", "websocket") and (
+            self._allowed_path is None or self._allowed_path.fullmatch(scope["path"])
+        )
+        # With an equal config further out, that middleware's session is this one's too.
+        if not is_ours or is_session_of(scope.get("session"), self.config):
+            await self.app(scope, receive, send)
+            return
+
+        session = scope["session"] = open_session(
+            self.config, scope["headers"], lazy=_REQUEST_TOUCHES_SESSION, track_nested=self.track_nested
+        )
+        outer_app = scope.get("app")
+        has_started = False
+
+        def send_with_session(message: Message) -> Awaitable[None]:
+            nonlocal has_started
+            if not has_started:
+                if message["type"] in _STARTS:
+                    has_started = True
+                    assigned = scope.get("session", session)
+                    if assigned is not session:
+                        take_content(session, assigned, is_mounted=scope.get("app", outer_app) is not outer_app)
+                    headers = save_session(self.config, session, message.get("headers", ()), scope["path"])
+                    if headers is not None:
+                        # A new message: the app may send the same one to everybody.
+                        message = {**message, "headers": headers}
+                elif message["type"] == "websocket.close":
+                    warn_of_refused_websocket(session)
+            return send(message)
+
+        await self.app(scope, receive, send_with_session)
+        warn_of_late_changes(session)
+
+
+def _one_config(config: SessionConfig | None, options: dict[str, Any]) -> SessionConfig:
+    if config is None:
+        return SessionConfig(**{"secret_key": None, **options})
+    if not isinstance(config, SessionConfig):
+        raise ConfigTypeError(f"config must be a SessionConfig, not {type(config).__name__}")
+    if options:
+        raise ConfigError(f"config says it all; drop it or {', '.join(options)}")
+    return config
+
+
+def _compiled(pattern: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    try:
+        return None if pattern is None else re.compile(pattern)
+    except re.error as exc:
+        raise ConfigError(f"allow_path_regex={pattern!r} is not a regular expression: {exc}") from exc
+    except TypeError as exc:
+        raise ConfigTypeError(f"allow_path_regex must be str or a compiled pattern, not {pattern!r}") from exc
+
+
+def _request_touches_session() -> bool:
+    class Probe(dict[str, Any]):
+        is_touched = False
+
+        def mark_accessed(self) -> None:
+            self.is_touched = True
+
+    probe = Probe()
+    HTTPConnection({"type": "http", "session": probe}).session  # noqa: B018  # a property that acts
+    return probe.is_touched
+
+
+# Since 1.0 Starlette's request.session calls mark_accessed, so that a session can wait for it.
+_REQUEST_TOUCHES_SESSION = _request_touches_session()

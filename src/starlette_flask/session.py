@@ -1,0 +1,494 @@
+"""
+The dict that a view sees, and the rules by which it is read, written and merged.
+
+A request opens a session with `open_session` and saves it with `save_session`, as in
+``flask.sessions.SecureCookieSessionInterface`` (Flask 3.1).
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from itsdangerous import BadData
+from markupsafe import Markup
+
+from starlette_flask.config import SessionConfig, Unset
+from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
+from starlette_flask.formats.tagged_json import PLAIN_TYPES
+
+logger = logging.getLogger("starlette_flask.sessions")
+
+# Values that can't change while a view holds them.
+_IMMUTABLE_TYPES = PLAIN_TYPES | {bytes, datetime, UUID, Markup}
+
+
+class Session(dict[str, Any]):
+    """
+    The session of a request: a dict that knows whether it was read or changed.
+
+    It has the attributes of ``flask.session`` and the methods of Starlette's ``request.session``.
+    A change inside a value (``session["cart"].append(1)``) is noticed too: a mutable value that was
+    handed out is compared, as it would be written, when the session is saved.
+
+    A copy (``copy``, ``deepcopy``, ``pickle``) holds the same data and belongs to no request.
+    """
+
+    accessed: bool = False
+    """The session was read or written, so the response varies by cookie."""
+
+    # What open_session sets. A session without a config belongs to no request.
+    _config: SessionConfig | None = None
+    _headers: Iterable[Header] = ()
+    _tracks_nested: bool = True
+    # What came with the request: whether the cookie did, and what it says if it is valid.
+    _is_verified: bool = False
+    _is_loaded: bool = False
+    _is_carried: bool = False
+    _payload: bytes | None = None
+    # What happened since: mutable values that left, by key, as they would have been written then.
+    _is_changed: bool = False
+    _is_saved: bool = False
+    _handed_out: dict[str, bytes | None] | None = None
+
+    @property
+    def new(self) -> bool:
+        """
+        No valid session came with the request.
+        """
+        return self._payload is None
+
+    @property
+    def permanent(self) -> bool:
+        """
+        The cookie outlives the browser, for ``PERMANENT_SESSION_LIFETIME``. Kept in the session as ``_permanent``.
+        """
+        return bool(self.get("_permanent"))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+    @property
+    def modified(self) -> bool:
+        """
+        The session was changed, inside its values or by key, and will be saved.
+
+        Set it to False to keep the changes made so far from being saved.
+        """
+        return self._is_changed or self._is_changed_inside()
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        if value:
+            self.mark_modified()
+        else:
+            self._is_changed = False
+            self._handed_out = None
+            self._hand_out_all()
+
+    def mark_accessed(self) -> None:
+        """
+        Note that the session was read. Starlette's ``request.session`` calls this.
+        """
+        self.accessed = True
+
+    def mark_modified(self) -> None:
+        """
+        Note that the session was changed.
+        """
+        if self._is_saved and not self._is_changed:
+            _log_late_change()
+        self.accessed = self._is_changed = True
+
+    # Reading: what is mutable is remembered as it leaves.
+
+    def __getitem__(self, key: str) -> Any:
+        value = dict.__getitem__(self, key)
+        if type(value) not in _IMMUTABLE_TYPES:
+            self._hand_out(key, value)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            return default
+        return self[key]
+
+    def values(self) -> Any:
+        self._hand_out_all()
+        return super().values()
+
+    def items(self) -> Any:
+        self._hand_out_all()
+        return super().items()
+
+    def copy(self) -> dict[str, Any]:
+        self._hand_out_all()
+        return super().copy()
+
+    def __or__(self, other: Any) -> Any:
+        self._hand_out_all()
+        return super().__or__(other)
+
+    def __ror__(self, other: Any) -> Any:
+        self._hand_out_all()
+        return super().__ror__(other)
+
+    # With an __iter__ of its own, dict(session) and {**session} ask for each item, as for any
+    # mapping, where they would copy the memory of a plain dict. So they see and hand out everything.
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()
+
+    def __reduce__(self) -> Any:
+        return Session, (dict(self),)
+
+    # Writing. What counts as a change is as in werkzeug.datastructures.CallbackDict (3.1).
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.mark_modified()
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self.mark_modified()
+
+    def clear(self) -> None:
+        super().clear()
+        self.mark_modified()
+
+    def pop(self, key: str, *default: Any) -> Any:
+        if key in self:
+            self.mark_modified()
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        item = super().popitem()
+        self.mark_modified()
+        return item
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        super().update(*args, **kwargs)
+        self.mark_modified()
+
+    def __ior__(self, other: Any) -> "Session":  # type: ignore[override]  # dict's has overloads
+        self.update(other)
+        return self
+
+    # Nested changes.
+
+    def _hand_out(self, key: str, value: Any) -> None:
+        if self._tracks_nested:
+            if self._handed_out is None:
+                self._handed_out = {}
+            if key not in self._handed_out:
+                # After a change everything is written anyway; only that it left is of interest then.
+                self._handed_out[key] = None if self._is_changed else self._as_written(key)
+
+    def _hand_out_all(self) -> None:
+        for key, value in super().items():
+            if type(value) not in _IMMUTABLE_TYPES:
+                self._hand_out(key, value)
+
+    def _is_changed_inside(self) -> bool:
+        handed_out = self._handed_out
+        return handed_out is not None and any(self._as_written(key) != handed_out[key] for key in handed_out)
+
+    def _as_written(self, key: str) -> bytes | None:
+        # == can't see 1 become True or 1.0. What would be written can.
+        if self._config is None or key not in self:
+            return None
+        try:
+            return self._config.signing_serializer.dump_payload({key: dict.__getitem__(self, key)})
+        except (TypeError, ValueError, RecursionError):  # can't be written, which saving it will say
+            return None
+
+    def _note_saved(self) -> None:
+        self._is_changed = False
+        if self._handed_out is not None:
+            self._handed_out = {key: self._as_written(key) for key in self._handed_out}
+
+    # The request's cookie.
+
+    def _verify(self) -> None:
+        if self._is_verified or self._config is None:
+            return
+        self._is_verified = True
+        value = self._config.cookie.find(self._headers)
+        self._is_carried = value is not None
+        if value:
+            try:
+                self._payload = self._config.signing_serializer.verify(value, self._config.accepted_age)
+            except BadData as exc:
+                _log_rejected(self._config, exc)
+
+    def _load(self) -> None:
+        self._verify()
+        if self._is_loaded or self._config is None or self._payload is None:
+            return
+        self._is_loaded = True
+        try:
+            super().update(self._config.signing_serializer.load_payload(self._payload))
+        except BadData as exc:
+            self._payload = None
+            _log_rejected(self._config, exc)
+
+    def _is_due_for_refresh(self) -> bool:
+        config = self._config
+        if config is None or not config.refresh_each_request:
+            return False
+        if not self._is_loaded and not self._is_changed:
+            # Nobody touched it: look no further into the cookie than this question needs.
+            self._verify()
+            if self._payload is None or not config.signing_serializer.may_have_key(self._payload, "_permanent"):
+                return False
+            self._load()
+        return bool(super().get("_permanent"))
+
+
+class _UntouchedSession(Session):
+    """
+    A session that no view has touched yet. The first touch decodes the cookie and makes it a `Session`.
+    """
+
+    def mark_accessed(self) -> None:
+        self._load()
+        self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
+        self.accessed = True
+
+    def mark_modified(self) -> None:
+        self.mark_accessed()
+        self.mark_modified()
+
+    @property
+    def new(self) -> bool:
+        self.mark_accessed()
+        return self.new
+
+
+def _touching(name: str) -> Callable[..., Any]:
+    method = getattr(Session, name)
+
+    def touch(self: Session, *args: Any, **kwargs: Any) -> Any:
+        self.mark_accessed()
+        return method(self, *args, **kwargs)
+
+    return touch
+
+
+_READERS = (
+    "__getitem__ __contains__ __iter__ __reversed__ __len__ __eq__ __ne__ __repr__ __or__ __ror__ __reduce__"
+    " get keys values items copy"
+)
+_WRITERS = "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update"
+for _name in (*_READERS.split(), *_WRITERS.split()):
+    setattr(_UntouchedSession, _name, _touching(_name))
+
+
+def open_session(
+    config: SessionConfig, headers: Iterable[Header], *, lazy: bool = True, track_nested: bool = True
+) -> Session:
+    """
+    Return the session of a request.
+
+    Args:
+        config: What the cookie is.
+        headers: The request's ASGI headers.
+        lazy: Decode the cookie when the session is first touched. For where that can't be seen: False.
+        track_nested: Notice changes inside values.
+    """
+    session = _UntouchedSession()
+    session._config = config
+    session._headers = headers
+    if not track_nested:
+        session._tracks_nested = False
+    if not lazy:
+        session._load()
+    return session
+
+
+def is_session_of(session: object, config: SessionConfig) -> bool:
+    """
+    Tell whether *session* is one that `open_session` made for an equal config.
+    """
+    return isinstance(session, Session) and session._config == config
+
+
+def take_content(session: Session, assigned: object, *, is_mounted: bool) -> None:
+    """
+    Make what a view assigned to ``scope["session"]`` the content of *session*.
+
+    Another middleware's session further in arrives in the same way, and is left alone. Those that
+    are plain dicts (starsessions, Starlette before 1.0) can be told by the mounted app only.
+
+    Args:
+        session: The request's session.
+        assigned: What is in the scope now.
+        is_mounted: Another app, mounted in the one with the middleware, has handled the request.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
+    if not isinstance(assigned, Mapping):
+        raise TypeError(
+            f'scope["session"] was set to {type(assigned).__name__}; assign a dict, or call request.session.clear()'
+        )
+    is_detached = isinstance(assigned, Session) and assigned._config is None
+    if hasattr(assigned, "modified") and not is_detached:
+        return
+    if is_mounted:
+        if assigned:
+            logger.warning(
+                'A mounted app replaced scope["session"] by a %s of its own, which is not saved here.'
+                " If it was meant as this session's content, call request.session.update() instead.",
+                type(assigned).__name__,
+            )
+        return
+    session.clear()
+    session.update(assigned)
+
+
+def save_session(config: SessionConfig, session: Session, headers: Iterable[Header], path: str) -> list[Header] | None:
+    """
+    Return the response's headers with the session in them, or None if they stay as they are.
+
+    Mirrors ``flask.sessions.SecureCookieSessionInterface.save_session`` (Flask 3.1.3), with three
+    differences: changes inside values count; a cookie that the request didn't carry is not deleted;
+    and a ``Set-Cookie`` for this very cookie that the app already answers with is respected.
+
+    Args:
+        config: The one that *session* was opened with.
+        session: The request's session.
+        headers: The response's ASGI headers; not changed.
+        path: The request's path.
+
+    Raises:
+        TypeError: The session holds what JSON can't.
+    """
+    answers = [value for value in (_value_set_by(header, config, path) for header in headers) if value is not None]
+    theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
+    is_modified = session.modified
+    is_due = not is_modified and not answers and session._is_due_for_refresh()
+    session._is_saved = True
+    if not (session.accessed or is_modified or is_due):
+        return None
+    result = list(headers)
+    if is_modified or is_due:
+        result = [header for header in result if _value_set_by(header, config, path) is None]
+        data = dict.copy(session)
+        if theirs is not None:
+            base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
+            data = merge(base, data, theirs, config.signing_serializer.dump_payload)
+        if data:
+            result.append((b"set-cookie", _dump_cookie(config, data)))
+        elif session._is_carried or answers:
+            result.append((b"set-cookie", config.cookie.delete()))
+        session._note_saved()
+    add_vary(result)
+    return result
+
+
+def merge(
+    base: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    dump: Callable[[Mapping[str, Any]], bytes],
+) -> dict[str, Any]:
+    """
+    Merge two changed versions of a session: a key that *ours* changed is ours, every other is theirs.
+
+    Args:
+        base: The session as it was read.
+        ours: As our side leaves it.
+        theirs: As the other side leaves it; empty if it was deleted.
+        dump: Tells whether two values are written alike.
+    """
+
+    def as_written(data: Mapping[str, Any], key: str) -> bytes | None:
+        return dump({key: data[key]}) if key in data else None
+
+    merged = dict(theirs)
+    for key in {**base, **ours}:
+        if as_written(ours, key) != as_written(base, key):
+            if key in ours:
+                merged[key] = ours[key]
+            else:
+                merged.pop(key, None)
+    return merged
+
+
+def warn_of_late_changes(session: Session) -> None:
+    """
+    Report changes inside values that came after the session was saved. Call it when the app has finished.
+    """
+    if session._is_saved and not session._is_changed and session._is_changed_inside():
+        _log_late_change()
+
+
+def warn_of_refused_websocket(session: Session) -> None:
+    """
+    Report changes that are lost because a WebSocket is closed before it was accepted: no header goes out.
+    """
+    if session.modified:
+        logger.warning(
+            "The session was changed, but the WebSocket was closed before it was accepted, and the change is lost;"
+            " refuse with WebSocket.send_denial_response() instead."
+        )
+
+
+def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
+    value = config.signing_serializer.dumps(data)
+    if not isinstance(config.max_age, Unset):
+        line = config.cookie.set(value, max_age=config.accepted_age)
+    elif data.get("_permanent"):
+        line = config.cookie.set(value, expires=int(time.time() + config.lifetime))
+    else:
+        line = config.cookie.set(value)
+    if len(line) > MAX_COOKIE_BYTES:
+        logger.warning(
+            "The cookie %r takes %d bytes; over %d browsers may drop it and keep the old one. Store less.",
+            config.session_cookie,
+            len(line),
+            MAX_COOKIE_BYTES,
+        )
+    return line
+
+
+def _value_set_by(header: Header, config: SessionConfig, path: str) -> bytes | None:
+    name, value = header
+    return config.cookie.value_set_by(value, path) if name.lower() == b"set-cookie" else None
+
+
+def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:
+    """
+    Return the session that the app inside answers with: empty if it deletes it, None if it isn't ours.
+    """
+    if not value:
+        return {}
+    try:
+        return config.signing_serializer.loads(value, config.accepted_age)
+    except BadData:
+        logger.warning(
+            "The app also sets a cookie %r, and none of our keys can read it: a second session middleware uses the"
+            " same name, and one takes the other's place. Give one of them another name (session_cookie).",
+            config.session_cookie,
+        )
+        return None
+
+
+def _log_rejected(config: SessionConfig, reason: BadData) -> None:
+    # Our own messages: unlike those of itsdangerous they quote nothing that the client sent.
+    logger.info("The cookie %r was rejected: %s.", config.session_cookie, reason)
+
+
+def _log_late_change() -> None:
+    logger.warning(
+        "The session was changed after the response had started, and the change is lost;"
+        " change it before anything is sent: not in a background task, a stream, or an accepted WebSocket."
+    )
