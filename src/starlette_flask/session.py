@@ -112,9 +112,8 @@ class Session(dict[str, Any]):
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
-        if key not in self:
-            return default
-        return self[key]
+        value = dict.get(self, key, default)
+        return value if type(value) in _IMMUTABLE_TYPES or key not in self else self[key]
 
     def values(self) -> Any:
         self._hand_out_all()
@@ -147,7 +146,7 @@ class Session(dict[str, Any]):
     # Writing. What counts as a change is as in werkzeug.datastructures.CallbackDict (3.1).
 
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
+        dict.__setitem__(self, key, value)
         self.mark_modified()
 
     def __delitem__(self, key: str) -> None:
@@ -217,16 +216,19 @@ class Session(dict[str, Any]):
     # The request's cookie.
 
     def _verify(self) -> None:
-        if self._is_verified or self._config is None:
+        config = self._config
+        if self._is_verified or config is None:
             return
         self._is_verified = True
-        value = self._config.cookie.find(self._headers)
-        self._is_carried = value is not None
+        value = config.cookie.find(self._headers)
+        if value is None:
+            return
+        self._is_carried = True
         if value:
             try:
-                self._payload = self._config.signing_serializer.verify(value, self._config.accepted_age)
+                self._payload = config.signing_serializer.verify(value, config.accepted_age)
             except BadData as exc:
-                _log_rejected(self._config, exc)
+                _log_rejected(config, exc)
 
     def _load(self) -> None:
         self._verify()
@@ -234,16 +236,15 @@ class Session(dict[str, Any]):
             return
         self._is_loaded = True
         try:
-            super().update(self._config.signing_serializer.load_payload(self._payload))
+            dict.update(self, self._config.signing_serializer.load_payload(self._payload))
         except BadData as exc:
             self._payload = None
             _log_rejected(self._config, exc)
 
-    def _is_due_for_refresh(self) -> bool:
-        config = self._config
-        if config is None or not config.refresh_each_request:
+    def _is_due_for_refresh(self, config: SessionConfig) -> bool:
+        if not config.refresh_each_request:
             return False
-        if not self._is_loaded and not self._is_changed:
+        if not self._is_loaded:
             # Nobody touched it: look no further into the cookie than this question needs.
             self._verify()
             if self._payload is None or not config.signing_serializer.may_have_key(self._payload, "_permanent"):
@@ -371,17 +372,20 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     Raises:
         TypeError: The session holds what JSON can't.
     """
-    answers = [value for value in (_value_set_by(header, config, path) for header in headers) if value is not None]
+    answers = [line for name, line in headers if name == b"set-cookie"]
+    if answers:
+        answers = [value for value in (config.cookie.value_set_by(line, path) for line in answers) if value is not None]
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
     is_modified = session.modified
-    is_due = not is_modified and not answers and session._is_due_for_refresh()
+    is_due = not is_modified and not answers and session._is_due_for_refresh(config)
     session._is_saved = True
-    if not (session.accessed or is_modified or is_due):
+    if not (is_modified or is_due or session.accessed):
         return None
     result = list(headers)
     if is_modified or is_due:
-        result = [header for header in result if _value_set_by(header, config, path) is None]
-        data = dict.copy(session)
+        data = dict(dict.items(session))
+        if answers:
+            result = [header for header in result if not _sets(config, header, path)]
         if theirs is not None:
             base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
@@ -435,7 +439,7 @@ def warn_of_refused_websocket(session: Session) -> None:
     """
     Report changes that are lost because a WebSocket is closed before it was accepted: no header goes out.
     """
-    if session.modified:
+    if not session._is_saved and session.modified:
         logger.warning(
             "The session was changed, but the WebSocket was closed before it was accepted, and the change is lost;"
             " refuse with WebSocket.send_denial_response() instead."
@@ -460,9 +464,9 @@ def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     return line
 
 
-def _value_set_by(header: Header, config: SessionConfig, path: str) -> bytes | None:
+def _sets(config: SessionConfig, header: Header, path: str) -> bool:
     name, value = header
-    return config.cookie.value_set_by(value, path) if name.lower() == b"set-cookie" else None
+    return name == b"set-cookie" and config.cookie.value_set_by(value, path) is not None
 
 
 def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ class Cookie:
     partitioned: bool = False
 
     _name: bytes = field(init=False, repr=False, compare=False)
-    _pattern: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _prefix: bytes = field(init=False, repr=False, compare=False)
     _domain: str = field(init=False, repr=False, compare=False)
     _flags: str = field(init=False, repr=False, compare=False)
 
@@ -76,9 +76,6 @@ class Cookie:
         if not isinstance(self.same_site, (str, type(None))):
             raise ConfigTypeError(f"same_site must be str or None, not {type(self.same_site).__name__}")
         name = self.name.encode()
-        # No quotes in the header: then each cookie lies between two semicolons, and this finds
-        # the first of our name without looking at the others.
-        pattern = rb'(?:^|;)[ \t]*%b[ \t]*(?:=[ \t]*([^ \t";]*)[ \t]*)?(?:;|\Z)' % re.escape(name)
         flags = (
             ("; Secure" if self.secure else "")
             + ("; HttpOnly" if self.http_only else "")
@@ -89,7 +86,7 @@ class Cookie:
         set_field = object.__setattr__  # the way of a frozen dataclass
         set_field(self, "domain", domain)
         set_field(self, "_name", name)
-        set_field(self, "_pattern", re.compile(pattern))
+        set_field(self, "_prefix", name + b"=")
         set_field(self, "_domain", f"; Domain={domain}" if domain else "")
         set_field(self, "_flags", flags)
 
@@ -117,7 +114,7 @@ class Cookie:
         The first of the name counts, over all ``cookie`` lines, as in Werkzeug. (Starlette takes the last.)
 
         Args:
-            headers: The ASGI headers, names in lower case.
+            headers: The ASGI headers; the names are in lower case, as ASGI has them everywhere.
         """
         found = None
         for name, value in headers:
@@ -125,12 +122,15 @@ class Cookie:
                 found = value if found is None else found + b";" + value
         if found is None or self._name not in found:
             return None
-        if b'"' in found:
-            return self._find_among_quoted(found)
-        match = self._pattern.search(found)
-        return None if match is None else match[1] or b""
+        # As browsers send it: the first mention of the name, between semicolons, nothing quoted.
+        before, _, after = found.partition(self._prefix)
+        value = after.partition(b";")[0]
+        is_first = self._name not in before and (not before or before.endswith((b"; ", b";")))
+        if is_first and value and b'"' not in found and b" " not in value and b"\t" not in value:
+            return value
+        return self._find_by_grammar(found)
 
-    def _find_among_quoted(self, header: bytes) -> bytes | None:
+    def _find_by_grammar(self, header: bytes) -> bytes | None:
         position = 0
         while position < len(header):
             match = _PAIR.match(header, position)
@@ -202,7 +202,7 @@ def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
     """
     first = None
     for index, (key, value) in enumerate(headers):
-        if key.lower() == b"vary":
+        if key == b"vary":
             if name.lower() in (item.strip() for item in value.lower().split(b",")):
                 return
             if first is None:

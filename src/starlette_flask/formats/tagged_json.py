@@ -226,7 +226,7 @@ class TaggedJSONSerializer:
             self._encode: Callable[[Any], str] = json.JSONEncoder(
                 sort_keys=sort_keys, ensure_ascii=ensure_ascii, default=default, separators=(",", ":")
             ).encode
-            self._decode: Callable[[str], Any] = json.JSONDecoder().decode
+            self._decode: Callable[[str], Any] = _loads_json
         else:
             self._encode = lambda value: provider.dumps(value, separators=(",", ":"))
             self._decode = provider.loads
@@ -264,8 +264,10 @@ class TaggedJSONSerializer:
             kind = type(value)
             if kind in PLAIN_TYPES:
                 return value
-            # A dict of several keys needs no escape. This line and the next serve nearly all containers.
+            # Nearly all containers end here. A dict of one key may need the escape below.
             if kind is dict and len(value) != 1:
+                if PLAIN_TYPES.issuperset(map(type, value.values())):
+                    return value
                 return {key: item if type(item) in PLAIN_TYPES else self.tag(item) for key, item in value.items()}
             if kind is list:
                 return [item if type(item) in PLAIN_TYPES else self.tag(item) for item in value]
@@ -366,6 +368,18 @@ def json_default(value: Any) -> Any:
     if hasattr(value, "__html__"):
         return str(value.__html__())
     raise TypeError(f"a session can't hold {type(value).__name__}: JSON has no such type; store a plain value")
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def _loads_json(text: str) -> Any:
+    # json.loads, which is this plus two searches for white space with a regular expression.
+    text = text.strip(" \t\n\r")
+    value, end = _raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one JSON value")
+    return value
 
 
 def _http_date(value: date) -> str:

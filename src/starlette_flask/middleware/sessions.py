@@ -23,7 +23,7 @@ from starlette_flask.session import (
     warn_of_refused_websocket,
 )
 
-# The messages that carry response headers: after them no cookie can be set.
+# The messages that carry the response's headers: after them no cookie can be set.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -95,11 +95,7 @@ class SessionMiddleware:
         self._allowed_path = _compiled(allow_path_regex)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_ours = scope["type"] in ("http", "websocket") and (
-            self._allowed_path is None or self._allowed_path.fullmatch(scope["path"])
-        )
-        # With an equal config further out, that middleware's session is this one's too.
-        if not is_ours or is_session_of(scope.get("session"), self.config):
+        if not self._has_session(scope):
             await self.app(scope, receive, send)
             return
 
@@ -107,26 +103,31 @@ class SessionMiddleware:
             self.config, scope["headers"], lazy=_REQUEST_TOUCHES_SESSION, track_nested=self.track_nested
         )
         outer_app = scope.get("app")
-        has_started = False
 
         def send_with_session(message: Message) -> Awaitable[None]:
-            nonlocal has_started
-            if not has_started:
-                if message["type"] in _STARTS:
-                    has_started = True
-                    assigned = scope.get("session", session)
-                    if assigned is not session:
-                        take_content(session, assigned, is_mounted=scope.get("app", outer_app) is not outer_app)
-                    headers = save_session(self.config, session, message.get("headers", ()), scope["path"])
-                    if headers is not None:
-                        # A new message: the app may send the same one to everybody.
-                        message = {**message, "headers": headers}
-                elif message["type"] == "websocket.close":
-                    warn_of_refused_websocket(session)
+            kind = message["type"]
+            if kind in _STARTS:
+                assigned = scope.get("session", session)
+                if assigned is not session:
+                    take_content(session, assigned, is_mounted=scope.get("app", outer_app) is not outer_app)
+                headers = save_session(self.config, session, message.get("headers", ()), scope["path"])
+                if headers is not None:
+                    # A new message: the app may send the same one to everybody.
+                    message = {**message, "headers": headers}
+            elif kind == "websocket.close":
+                warn_of_refused_websocket(session)
             return send(message)
 
         await self.app(scope, receive, send_with_session)
         warn_of_late_changes(session)
+
+    def _has_session(self, scope: Scope) -> bool:
+        if scope["type"] != "http" and scope["type"] != "websocket":
+            return False
+        if self._allowed_path is not None and not self._allowed_path.fullmatch(scope["path"]):
+            return False
+        # With an equal config further out, that middleware's session is the request's.
+        return "session" not in scope or not is_session_of(scope["session"], self.config)
 
 
 def _one_config(config: SessionConfig | None, options: dict[str, Any]) -> SessionConfig:
