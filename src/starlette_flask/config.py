@@ -10,17 +10,15 @@ from datetime import timedelta
 from email.utils import formatdate
 from enum import Enum
 from time import time
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal
 from urllib.parse import quote
 
-from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from starlette.datastructures import Secret
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.flask_settings import FlaskApp, ask_app
 from starlette_flask.formats.cookies import Cookie
 from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
-from starlette_flask.formats.signing import DigestMethod
-from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
 
 logger = logging.getLogger("starlette_flask.sessions")
 
@@ -50,18 +48,6 @@ _FLASK_DEFAULTS: dict[str, Any] = {
     "SESSION_COOKIE_SAMESITE": None,
     "SESSION_REFRESH_EACH_REQUEST": True,
 }
-
-
-class FlaskApp(Protocol):
-    """
-    The part of a Flask (or Quart) app that decides its sessions.
-    """
-
-    session_interface: Any
-    config: Any
-
-    @property
-    def permanent_session_lifetime(self) -> timedelta: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,38 +166,10 @@ class SessionConfig:
         Raises:
             ConfigError: The app has no secret key, or an interface that can't be followed.
         """
-        interface = app.session_interface
-        if not hasattr(interface, "get_signing_serializer"):
-            raise ConfigError(
-                f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies;"
-                " only a subclass of flask.sessions.SecureCookieSessionInterface can be shared"
-            )
-        # Flask would take a bare string apart; once it is in the serializer, that can't be seen any more.
+        settings, signing = ask_app(app)
+        # Flask takes a bare string apart into keys, which can't be seen in what it answers.
         _plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or ())
-        try:
-            signing = interface.get_signing_serializer(app)
-            ask_for_partitioned = getattr(interface, "get_cookie_partitioned", lambda app: False)  # new in Flask 3.1
-            attributes = {
-                "name": interface.get_cookie_name(app),
-                "domain": interface.get_cookie_domain(app),
-                "path": interface.get_cookie_path(app),
-                "http_only": interface.get_cookie_httponly(app),
-                "secure": interface.get_cookie_secure(app),
-                "same_site": interface.get_cookie_samesite(app),
-                "partitioned": ask_for_partitioned(app),
-            }
-        except RuntimeError as exc:
-            raise ConfigError(
-                f"{_name_of(interface)} answers within a request only ({exc});"
-                " give the settings as keywords or with SessionConfig.from_mapping"
-            ) from exc
-        _warn_of_overrides(interface)
-        return cls._as_flask(
-            **_signing_settings(app, signing),
-            **attributes,
-            lifetime=app.permanent_session_lifetime,
-            refresh=app.config["SESSION_REFRESH_EACH_REQUEST"],
-        )
+        return cls._from_settings(settings, signing)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> "SessionConfig":
@@ -226,167 +184,38 @@ class SessionConfig:
         Raises:
             ConfigError: No secret key, or a value that can't work.
         """
+        if not isinstance(mapping, Mapping):
+            raise ConfigTypeError(f"from_mapping takes a mapping of config keys, not {type(mapping).__name__}")
         if mapping.get("SESSION_TYPE") not in (None, "null"):
             raise ConfigError(
                 f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session),"
                 " which can't be shared; remove it if the app doesn't use it"
             )
         settings = {key: mapping.get(key, default) for key, default in _FLASK_DEFAULTS.items()}
-        return cls._as_flask(
-            secret_key=settings["SECRET_KEY"],
-            secret_key_fallbacks=settings["SECRET_KEY_FALLBACKS"],
-            name=settings["SESSION_COOKIE_NAME"],
-            domain=settings["SESSION_COOKIE_DOMAIN"],
-            path=settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"],
-            http_only=settings["SESSION_COOKIE_HTTPONLY"],
-            secure=settings["SESSION_COOKIE_SECURE"],
-            same_site=settings["SESSION_COOKIE_SAMESITE"],
-            partitioned=settings["SESSION_COOKIE_PARTITIONED"],
-            lifetime=settings["PERMANENT_SESSION_LIFETIME"],
-            refresh=settings["SESSION_REFRESH_EACH_REQUEST"],
-        )
+        settings["SESSION_COOKIE_PATH"] = settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"]
+        signing = {
+            "secret_key": settings["SECRET_KEY"],
+            "secret_key_fallbacks": settings["SECRET_KEY_FALLBACKS"] or (),
+        }
+        return cls._from_settings(settings, signing)
 
     @classmethod
-    def _as_flask(
-        cls,
-        *,
-        secret_key: str | bytes,
-        secret_key_fallbacks: Iterable[str | bytes] | None,
-        name: str,
-        domain: str | None,
-        path: str,
-        http_only: bool,
-        secure: bool,
-        same_site: Any,
-        partitioned: bool,
-        lifetime: timedelta,
-        refresh: bool,
-        **signing: Any,
-    ) -> "SessionConfig":
+    def _from_settings(cls, settings: Mapping[str, Any], signing: Mapping[str, Any]) -> "SessionConfig":
         # What werkzeug.http.dump_cookie (3.1) makes of the values before it sends them.
-        if isinstance(path, str):
-            path = quote(path, safe="%!$&'()*+,/:=@")
-        if isinstance(domain, str):
-            domain = domain.partition(":")[0]
+        path, domain, same_site = (settings[f"SESSION_COOKIE_{name}"] for name in ("PATH", "DOMAIN", "SAMESITE"))
         return cls(
-            secret_key=secret_key,
-            secret_key_fallbacks=secret_key_fallbacks or (),
-            session_cookie=name,
-            path=path,
-            domain=domain or None,  # Flask before 2.3 says False
-            https_only=bool(secure or partitioned),
-            http_only=bool(http_only),
-            same_site=cast(Any, same_site.lower() if isinstance(same_site, str) else same_site),
-            partitioned=bool(partitioned),
-            refresh_each_request=bool(refresh),
-            permanent_session_lifetime=lifetime,
+            session_cookie=settings["SESSION_COOKIE_NAME"],
+            path=quote(path, safe="%!$&'()*+,/:=@") if isinstance(path, str) else path,
+            domain=domain.partition(":")[0] if isinstance(domain, str) and domain else None,
+            same_site=same_site.lower() if hasattr(same_site, "lower") else same_site,
+            https_only=bool(settings["SESSION_COOKIE_SECURE"] or settings["SESSION_COOKIE_PARTITIONED"]),
+            http_only=bool(settings["SESSION_COOKIE_HTTPONLY"]),
+            partitioned=bool(settings["SESSION_COOKIE_PARTITIONED"]),
+            refresh_each_request=bool(settings["SESSION_REFRESH_EACH_REQUEST"]),
+            permanent_session_lifetime=settings["PERMANENT_SESSION_LIFETIME"],
             _is_flask=True,
             **signing,
         )
-
-
-@dataclass(frozen=True)
-class _InAppContext:
-    """
-    A session serializer of the Flask app's own making, called as the app calls it.
-    """
-
-    app: Any
-    serializer: Any
-
-    def dumps(self, value: Any) -> str | bytes:
-        with self.app.app_context():
-            dumped: str | bytes = self.serializer.dumps(value)
-            return dumped
-
-    def loads(self, text: Any) -> Any:
-        with self.app.app_context():
-            return self.serializer.loads(text)
-
-
-def _signing_settings(app: Any, signing: Any) -> dict[str, Any]:
-    if signing is None:
-        raise ConfigError("the Flask app has no secret key; set app.secret_key (SECRET_KEY) before from_flask")
-    methods = ("loads", "dumps", "load_payload", "dump_payload", "make_signer", "iter_unsigners")
-    if not (
-        isinstance(signing, URLSafeTimedSerializer)
-        and _has_methods_of(signing, URLSafeTimedSerializer, *methods)
-        and signing.signer is TimestampSigner
-        and signing.signer_kwargs.keys() <= {"key_derivation", "digest_method"}
-        and not signing.fallback_signers
-        and not signing.serializer_kwargs
-    ):
-        raise ConfigError(
-            "get_signing_serializer of the app's session_interface must return itsdangerous' URLSafeTimedSerializer"
-            " with no signer_kwargs but key_derivation and digest_method; this one signs in a way of its own"
-        )
-    keys = list(signing.secret_keys)  # oldest first; the last one signs
-    # Flask 3.1.0 had them backwards (GHSA-4grg-w6v8-c28g) and signs with the oldest; we never do.
-    newest = app.secret_key.encode() if isinstance(app.secret_key, str) else app.secret_key
-    secret_key = keys.pop(keys.index(newest) if newest in keys else -1)
-    return {
-        "secret_key": app.secret_key if secret_key == newest else secret_key,
-        "secret_key_fallbacks": keys,
-        "salt": signing.salt,
-        "signer_kwargs": signing.signer_kwargs | {"digest_method": _hashlib_twin(signing.signer_kwargs)},
-        "serializer": _payload_serializer_of(app, signing.serializer),
-    }
-
-
-def _hashlib_twin(signer_kwargs: dict[str, Any]) -> DigestMethod:
-    """
-    Return the ``hashlib`` constructor that a digest method stands for, if any.
-
-    Flask wraps ``hashlib.sha1`` in a function, for builds of Python that forbid it. The constructor
-    itself is faster, and equal in the configuration of two apps.
-    """
-    digest_method: DigestMethod = signer_kwargs.get("digest_method") or hashlib.sha1
-    made = digest_method(b"probe")
-    twin: DigestMethod | None = getattr(hashlib, getattr(made, "name", ""), None)
-    return twin if twin is not None and twin(b"probe").digest() == made.digest() else digest_method
-
-
-def _payload_serializer_of(app: Any, serializer: Any) -> PayloadSerializer:
-    if not is_tagged_json(serializer):
-        # Quart enters its contexts asynchronously only.
-        return _InAppContext(app, serializer) if hasattr(app, "wsgi_app") else serializer
-    provider = getattr(app, "json", None)
-    if provider is None:
-        raise ConfigError("from_flask needs Flask 2.2 or newer; use SessionConfig.from_mapping(app.config)")
-    tagged = TaggedJSONSerializer(provider=provider)
-    base: Any
-    for base in type(provider).__mro__:
-        if base.__name__ == "DefaultJSONProvider" and _has_methods_of(provider, base, "dumps", "loads"):
-            if not hasattr(app, "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
-                # Nothing but settings differs, if anything: they can be followed without Flask's help.
-                default = None if provider.default is base.default else provider.default
-                tagged = TaggedJSONSerializer(
-                    sort_keys=provider.sort_keys, ensure_ascii=provider.ensure_ascii, default=default
-                )
-            break
-    return tagged.with_tags_of(serializer)
-
-
-def _has_methods_of(obj: object, base: type, *names: str) -> bool:
-    return all(getattr(getattr(obj, name), "__func__", None) is getattr(base, name) for name in names)
-
-
-def _warn_of_overrides(interface: Any) -> None:
-    for base in type(interface).__mro__:
-        if base.__module__ in ("flask.sessions", "quart.sessions"):
-            names = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
-            overridden = [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
-            if overridden:
-                logger.warning(
-                    "%s has its own %s: from_flask follows its settings, not what these methods do differently.",
-                    _name_of(interface),
-                    ", ".join(overridden),
-                )
-            return
-
-
-def _name_of(interface: object) -> str:
-    return f"{type(interface).__module__}.{type(interface).__qualname__}"
 
 
 def _plain_key(key: Any) -> Any:

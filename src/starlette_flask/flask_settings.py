@@ -1,0 +1,177 @@
+"""
+What a Flask app says of its own session cookie: asked of the app, never assumed. Flask isn't imported.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.formats.serializer import PayloadSerializer
+from starlette_flask.formats.signing import DigestMethod
+from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
+
+logger = logging.getLogger("starlette_flask.sessions")
+
+
+class FlaskApp(Protocol):
+    """
+    The part of a Flask (or Quart) app that decides its sessions.
+    """
+
+    session_interface: Any
+    config: Any
+    secret_key: Any
+
+    @property
+    def permanent_session_lifetime(self) -> timedelta: ...
+
+
+def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    Ask a Flask or Quart app how it sends and signs its session cookie.
+
+    Returns:
+        What the app uses under Flask's config keys, and `SessionConfig`'s keywords for signing.
+
+    Raises:
+        ConfigError: The app has no secret key, or sessions that can't be followed.
+        ConfigTypeError: It is no such app.
+    """
+    if not hasattr(app, "session_interface"):
+        raise ConfigTypeError(f"from_flask takes the Flask app itself, not {type(app).__name__}")
+    interface = app.session_interface
+    if not hasattr(interface, "get_signing_serializer"):
+        raise ConfigError(
+            f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies;"
+            " only a subclass of flask.sessions.SecureCookieSessionInterface can be shared"
+        )
+    try:
+        settings = {
+            "SESSION_COOKIE_NAME": interface.get_cookie_name(app),
+            "SESSION_COOKIE_DOMAIN": interface.get_cookie_domain(app),
+            "SESSION_COOKIE_PATH": interface.get_cookie_path(app),
+            "SESSION_COOKIE_HTTPONLY": interface.get_cookie_httponly(app),
+            "SESSION_COOKIE_SECURE": interface.get_cookie_secure(app),
+            "SESSION_COOKIE_SAMESITE": interface.get_cookie_samesite(app),
+            # New in Flask 3.1.
+            "SESSION_COOKIE_PARTITIONED": getattr(interface, "get_cookie_partitioned", lambda app: False)(app),
+            "SESSION_REFRESH_EACH_REQUEST": app.config["SESSION_REFRESH_EACH_REQUEST"],
+            "PERMANENT_SESSION_LIFETIME": app.permanent_session_lifetime,
+        }
+        signing = _ask_serializer(app, interface.get_signing_serializer(app))
+    except RuntimeError as exc:
+        raise ConfigError(
+            f"{_name_of(interface)} answers within a request only ({exc});"
+            " give the settings as keywords or with SessionConfig.from_mapping"
+        ) from exc
+    _warn_of_overrides(interface)
+    return settings, signing
+
+
+@dataclass(frozen=True)
+class InAppContext:
+    """
+    A session serializer of the Flask app's own making, called as the app calls it.
+    """
+
+    app: Any
+    serializer: Any
+
+    def dumps(self, value: Any) -> str | bytes:
+        with self.app.app_context():
+            dumped: str | bytes = self.serializer.dumps(value)
+            return dumped
+
+    def loads(self, text: Any) -> Any:
+        with self.app.app_context():
+            return self.serializer.loads(text)
+
+
+def _ask_serializer(app: FlaskApp, signing: Any) -> dict[str, Any]:
+    if signing is None:
+        raise ConfigError("the Flask app has no secret key; set app.secret_key (SECRET_KEY) before from_flask")
+    methods = ("loads", "dumps", "load_payload", "dump_payload", "make_signer", "iter_unsigners")
+    if not (
+        isinstance(signing, URLSafeTimedSerializer)
+        and _has_methods_of(signing, URLSafeTimedSerializer, *methods)
+        and signing.signer is TimestampSigner
+        and signing.signer_kwargs.keys() <= {"key_derivation", "digest_method"}
+        and not signing.fallback_signers
+        and not signing.serializer_kwargs
+    ):
+        raise ConfigError(
+            "get_signing_serializer of the app's session_interface must return itsdangerous' URLSafeTimedSerializer"
+            " with no signer_kwargs but key_derivation and digest_method; this one signs in a way of its own"
+        )
+    keys = list(signing.secret_keys)  # oldest first; the last one signs
+    # Flask 3.1.0 had them backwards (GHSA-4grg-w6v8-c28g) and signs with the oldest; we never do.
+    newest = app.secret_key.encode() if isinstance(app.secret_key, str) else app.secret_key
+    secret_key = keys.pop(keys.index(newest) if newest in keys else -1)
+    return {
+        "secret_key": app.secret_key if secret_key == newest else secret_key,
+        "secret_key_fallbacks": keys,
+        "salt": signing.salt,
+        "signer_kwargs": signing.signer_kwargs | {"digest_method": _hashlib_twin(signing.signer_kwargs)},
+        "serializer": _payload_serializer_of(app, signing.serializer),
+    }
+
+
+def _hashlib_twin(signer_kwargs: dict[str, Any]) -> DigestMethod:
+    """
+    Return the ``hashlib`` constructor that a digest method stands for, if any.
+
+    Flask wraps ``hashlib.sha1`` in a function, for builds of Python that forbid it. The constructor
+    itself is faster, and equal in the configuration of two apps.
+    """
+    digest_method: DigestMethod = signer_kwargs.get("digest_method") or hashlib.sha1
+    made = digest_method(b"probe")
+    twin: DigestMethod | None = getattr(hashlib, getattr(made, "name", ""), None)
+    return twin if twin is not None and twin(b"probe").digest() == made.digest() else digest_method
+
+
+def _payload_serializer_of(app: FlaskApp, serializer: Any) -> PayloadSerializer:
+    if not is_tagged_json(serializer):
+        # Quart enters its contexts asynchronously only.
+        return InAppContext(app, serializer) if hasattr(app, "wsgi_app") else serializer
+    provider = getattr(app, "json", None)
+    if provider is None:
+        raise ConfigError("from_flask needs Flask 2.2 or newer; use SessionConfig.from_mapping(app.config)")
+    tagged = TaggedJSONSerializer(provider=provider)
+    base: Any
+    for base in type(provider).__mro__:
+        if base.__name__ == "DefaultJSONProvider" and _has_methods_of(provider, base, "dumps", "loads"):
+            if not hasattr(app, "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
+                # Nothing but settings differs, if anything: they can be followed without Flask's help.
+                default = None if provider.default is base.default else provider.default
+                tagged = TaggedJSONSerializer(
+                    sort_keys=provider.sort_keys, ensure_ascii=provider.ensure_ascii, default=default
+                )
+            break
+    return tagged.with_tags_of(serializer)
+
+
+def _has_methods_of(obj: object, base: type, *names: str) -> bool:
+    return all(getattr(getattr(obj, name), "__func__", None) is getattr(base, name) for name in names)
+
+
+def _warn_of_overrides(interface: Any) -> None:
+    for base in type(interface).__mro__:
+        if base.__module__ in ("flask.sessions", "quart.sessions"):
+            names = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
+            overridden = [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
+            if overridden:
+                logger.warning(
+                    "%s has its own %s: from_flask follows its settings, not what these methods do differently.",
+                    _name_of(interface),
+                    ", ".join(overridden),
+                )
+            return
+
+
+def _name_of(interface: object) -> str:
+    return f"{type(interface).__module__}.{type(interface).__qualname__}"
