@@ -1,0 +1,34 @@
+import subprocess
+import sys
+
+import starlette_flask
+
+
+def test_public_names() -> None:
+    """
+    The package exports what it lists, in order.
+    """
+    assert starlette_flask.__all__ == sorted(starlette_flask.__all__)
+    for name in starlette_flask.__all__:
+        assert hasattr(starlette_flask, name)
+
+
+def test_flask_is_not_needed() -> None:
+    """
+    The day Flask is deleted, nothing changes: the package imports neither Flask nor Werkzeug.
+    """
+    code = "import sys, starlette_flask; print(sorted({'flask', 'werkzeug', 'quart'} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    assert result.stdout.strip() == "[]"
+
+
+def test_formats_need_no_framework() -> None:
+    """
+    The wire formats import neither Starlette nor Flask.
+    """
+    modules = "serializer, signing, tagged_json, cookies"
+    code = f"import sys; sys.modules['starlette'] = sys.modules['flask'] = None; from starlette_flask.formats import {modules}"
+    # The package root imports everything; a stand-in of the same place doesn't.
+    root = f"import sys, types; p = types.ModuleType('starlette_flask'); p.__path__ = {starlette_flask.__path__!r}"
+    code = f"{root}; sys.modules['starlette_flask'] = p; {code}"
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
