@@ -6,9 +6,10 @@ Python's cookie jars apply the deletions of a response before its sets, which hi
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from http.cookiejar import http2time
+from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -101,7 +102,8 @@ def websocket_scope(path: str, *, cookies: Sequence[str] = (), headers: Iterable
     """
     scope = http_scope(path, cookies=cookies, headers=headers)
     del scope["method"]
-    return scope | {"type": "websocket", "subprotocols": [], "extensions": {"websocket.http.response": {}}}
+    scope.update({"type": "websocket", "subprotocols": [], "extensions": {"websocket.http.response": {}}})
+    return scope
 
 
 def run_asgi(app: ASGIApp, scope: Scope, received: Iterable[Message], *, backend: Backend = "asyncio") -> list[Message]:
@@ -240,7 +242,7 @@ class Browser:
 def _is_deletion(attributes: dict[str, str]) -> bool:
     if "max-age" in attributes:
         return int(attributes["max-age"]) <= 0
-    return "expires" in attributes and (http2time(attributes["expires"]) or 0) <= 0
+    return "expires" in attributes and parsedate_to_datetime(attributes["expires"]).timestamp() <= time.time()
 
 
 def _matches(path: str, cookie_path: str) -> bool:

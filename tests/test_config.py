@@ -247,7 +247,7 @@ class NeedsRequest(SecureCookieSessionInterface):
         pytest.param(make_app(interface_with(object())), "signs in a way of its own", id="no serializer"),
         pytest.param(make_app(interface_with(OtherSerializer("s"))), "in a way of its own", id="serializer's methods"),
         pytest.param(
-            make_app(interface_with(URLSafeTimedSerializer("s", signer=OwnSigner))),  # type: ignore[arg-type]
+            make_app(interface_with(URLSafeTimedSerializer("s", signer=OwnSigner))),
             "in a way of its own",
             id="signer",
         ),

@@ -26,9 +26,11 @@ def test_formats_need_no_framework() -> None:
     """
     The wire formats import neither Starlette nor Flask.
     """
-    modules = "serializer, signing, tagged_json, cookies"
-    code = f"import sys; sys.modules['starlette'] = sys.modules['flask'] = None; from starlette_flask.formats import {modules}"
-    # The package root imports everything; a stand-in of the same place doesn't.
-    root = f"import sys, types; p = types.ModuleType('starlette_flask'); p.__path__ = {starlette_flask.__path__!r}"
-    code = f"{root}; sys.modules['starlette_flask'] = p; {code}"
+    code = f"""
+import sys, types
+package = types.ModuleType("starlette_flask")  # its own __init__ imports everything
+package.__path__ = {starlette_flask.__path__!r}
+sys.modules.update({{"starlette_flask": package, "starlette": None, "flask": None, "werkzeug": None}})
+from starlette_flask.formats import cookies, serializer, signing, tagged_json
+"""
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603

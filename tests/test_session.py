@@ -62,7 +62,7 @@ READS: dict[str, Callable[[Session], Any]] = {
     "or from the left": lambda session: {"x": 1} | session,
     "dict": lambda session: dict(session),
     "unpacked": lambda session: {**session},
-    "update": lambda session: {}.update(session),
+    "update": lambda session: dict[str, Any]().update(session),
     "copy.copy": lambda session: copy.copy(session),
     "deepcopy": lambda session: copy.deepcopy(session),
     "pickle": lambda session: pickle.loads(pickle.dumps(session)),  # noqa: S301  # our own
@@ -96,7 +96,7 @@ def do(statement: str) -> Callable[[Session], None]:
     return write
 
 
-WRITES = {
+WRITES: dict[str, dict[str, Any]] = {
     "session['x'] = 1": {**DATA, "x": 1},
     "session['user'] = 'ada'": DATA,
     "del session['user']": {"cart": {"items": [1]}, "pair": [1, 2]},
@@ -450,7 +450,7 @@ def test_assigned_content() -> None:
     session = opened(DATA)
     take_content(session, {"x": 1}, is_mounted=False)
     assert saved(session) == {"x": 1}
-    with pytest.raises(TypeError, match="was set to NoneType; assign a dict, or call request.session.clear"):
+    with pytest.raises(TypeError, match="was set to NoneType; assign a dict, or call"):
         take_content(session, None, is_mounted=False)
 
 

@@ -145,7 +145,7 @@ def _payload_serializer_of(app: FlaskApp, serializer: Any) -> PayloadSerializer:
     base: Any
     for base in type(provider).__mro__:
         if base.__name__ == "DefaultJSONProvider" and _has_methods_of(provider, base, "dumps", "loads"):
-            if not hasattr(app, "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
+            if not hasattr(type(app), "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
                 # Nothing but settings differs, if anything: they can be followed without Flask's help.
                 default = None if provider.default is base.default else provider.default
                 tagged = TaggedJSONSerializer(

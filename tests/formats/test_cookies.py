@@ -71,7 +71,9 @@ def test_set_and_delete(cookie: Cookie, flags: str) -> None:
     assert cookie.delete().decode() == f"{cookie.name}=" + template.format(deleted)
 
 
-@pytest.mark.parametrize(("given", "sent"), [(".example.com", "example.com"), ("b\u00fccher.example", "xn--bcher-kva.example")])
+@pytest.mark.parametrize(
+    ("given", "sent"), [(".example.com", "example.com"), ("b\u00fccher.example", "xn--bcher-kva.example")]
+)
 def test_domain(given: str, sent: str) -> None:
     """
     A leading dot says nothing any more, and a name travels in ASCII.
@@ -170,7 +172,7 @@ def test_value_set_by(cookie: Cookie, line: str, path: str, value: bytes | None)
         pytest.param(
             [(b"vary", b"A"), (b"vary", b"B")], [(b"vary", b"A, Cookie"), (b"vary", b"B")], id="two lines, both stay"
         ),
-        pytest.param([(b"vary", b"A"), (b"vary", b"COOKIE")], [(b"vary", b"A"), (b"vary", b"COOKIE")], id="in the second"),
+        pytest.param([(b"vary", b"A"), (b"vary", b"COOKIE")], [(b"vary", b"A"), (b"vary", b"COOKIE")], id="second"),
         pytest.param([(b"vary", b"")], [(b"vary", b"Cookie")], id="empty"),
     ],
 )

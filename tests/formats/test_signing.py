@@ -25,9 +25,7 @@ def make_signer(secret_key: str | bytes = "secret", **options: Any) -> Timestamp
 @pytest.mark.parametrize("digest_method", [hashlib.sha1, hashlib.sha256, lambda data=b"": hashlib.sha512(data)])
 @pytest.mark.parametrize("key_derivation", ["hmac", "django-concat", "concat", "none"])
 @pytest.mark.parametrize("secret_key", ["secret", b"\xff\x00secret", "gehe\u00efm"])
-def test_signatures_are_those_of_itsdangerous(
-    secret_key: str | bytes, key_derivation: str, digest_method: Any
-) -> None:
+def test_signatures_are_those_of_itsdangerous(secret_key: str | bytes, key_derivation: str, digest_method: Any) -> None:
     """
     Each signs the very bytes that the other signs, and accepts them.
     """
@@ -156,7 +154,7 @@ def test_base64(data: bytes) -> None:
         pytest.param({"fallbacks": "old"}, ConfigError, "give a list of keys", id="bare string"),
         pytest.param({"fallbacks": b"old"}, TypeError, "give a list of keys", id="bare bytes"),
         pytest.param({"salt": None}, TypeError, "the salt must be str or bytes", id="salt"),
-        pytest.param({"key_derivation": "md5"}, ConfigError, "unknown key_derivation 'md5'; use one of", id="derivation"),
+        pytest.param({"key_derivation": "md5"}, ConfigError, "unknown key_derivation 'md5'", id="derivation"),
         pytest.param({"digest_method": "sha1"}, TypeError, "such as hashlib.sha256", id="digest not callable"),
         pytest.param({"digest_method": str}, ConfigError, "such as hashlib.sha256", id="digest not a hash"),
     ],

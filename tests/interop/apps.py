@@ -91,8 +91,8 @@ class Pair:
         """
         ours = self.ask_ours(view, *cookies, at=at, vary=vary, backend=backend)
         theirs = self.ask_theirs(view, *cookies, at=at, vary=vary)
-        assert ours.session_headers == theirs.session_headers
-        assert ours.body == theirs.body
+        is_same = ours.session_headers == theirs.session_headers and ours.body == theirs.body
+        assert is_same, f"\nours:   {ours}\ntheirs: {theirs}"
         return ours
 
     def ask_ours(

@@ -547,6 +547,17 @@ def test_compression(data: dict[str, Any], is_compressed: bool) -> None:
     assert pair.loaded(cookie) == repr(data)
 
 
+def test_too_large_for_browsers() -> None:
+    """
+    A cookie that browsers may refuse is sent nevertheless, by both, with a warning.
+    """
+    pair = Pair(make_flask_app())
+    view = write({"noise": hashlib.shake_256(b"noise").hexdigest(4_000)})
+    with pytest.warns(UserWarning, match="cookie is too large"):
+        theirs = pair.ask_theirs(view)
+    assert pair.ask_ours(view).session_headers == theirs.session_headers
+
+
 # Configuration.
 
 

@@ -5,6 +5,7 @@ What holds for any session, any cookie and any header; the oracles are Flask, it
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -40,7 +41,7 @@ tagged_values = (
     st.binary()
     | st.uuids()
     | st.builds(Markup, texts)
-    | st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.none() | st.timezones())
+    | st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.one_of(st.none(), st.timezones()))
 )
 other_values = st.dates() | st.decimals()
 values = st.recursive(
@@ -56,7 +57,7 @@ values = st.recursive(
 sessions = st.dictionaries(keys, values, max_size=5)
 
 
-@thoroughly
+@settings(thoroughly, max_examples=200)  # the examples themselves take most of the time
 @given(sessions)
 def test_any_session(session: dict[str, Any]) -> None:
     """
@@ -83,16 +84,21 @@ def test_any_unsigned_cookie(value: str | bytes) -> None:
         OURS.loads(value)
 
 
-# JSON as clever clients write it: also what only looks tagged.
+# JSON that nobody wrote by tagging: also what only looks tagged. (An escaped dict has one key; where one has more,
+# Flask drops them, and to us it is no session.)
+keys_but_escape = keys.filter(lambda key: key != " di")
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(keys, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(keys_but_escape, inner, max_size=3)
+        | st.dictionaries(st.just(" di"), st.dictionaries(keys_but_escape, inner, max_size=1), min_size=1)
+    ),
     max_leaves=8,
 ).map(lambda value: json.dumps(value).encode())
 any_payload = st.binary() | any_json
 any_encoded = (
-    st.binary()
-    | any_payload.map(base64_encode)
+    any_payload.map(base64_encode)
     | any_payload.map(lambda payload: b"." + base64_encode(payload))
     | any_payload.map(lambda payload: b"." + base64_encode(zlib.compress(payload)))
     | st.tuples(any_payload, st.integers(1, 8)).map(
@@ -138,16 +144,26 @@ def test_any_signed_payload(encoded: bytes) -> None:
 
 
 @thoroughly
-@given(st.binary(max_size=12) | st.binary(max_size=12).map(base64_encode))
+@given(
+    st.binary()
+    | st.binary().map(lambda encoded: encoded + b"." + SIGNED_NOW)
+    | st.binary(max_size=12).map(lambda timestamp: b"e30." + timestamp)
+    | st.binary(max_size=12).map(lambda timestamp: b"e30." + base64_encode(timestamp))
+)
 @example(b"")
-@example(base64_encode(int_to_bytes(2**63)))
-@example(base64_encode(int_to_bytes(253402300800)))  # the year 10000
-def test_any_signed_timestamp(timestamp: bytes) -> None:
+@example(b"e30." + SIGNED_NOW)
+@example(b"e30." + base64_encode(int_to_bytes(2**63)))
+@example(b"e30." + base64_encode(int_to_bytes(253_402_300_800)))  # the year 10000
+def test_anything_signed(value: bytes) -> None:
     """
-    A signed timestamp of any kind is read, or is BadData.
+    Signed nonsense is BadData and nothing else, unless it is a session to Flask; then it is the same to us.
     """
-    with time_machine.travel(NOW, tick=False):
-        assert load(lambda value: OURS.loads(value, max_age=NOW), sign(b"e30." + timestamp)) in ("{}", None)
+    signed = sign(value)
+    with time_machine.travel(NOW, tick=False), FLASK_APP.test_request_context():
+        ours = load(lambda signed: OURS.loads(signed, max_age=NOW), signed)
+        with suppress(ValueError, OverflowError, OSError):  # a timestamp that is no date: in Flask a server error
+            theirs = load(lambda signed: THEIRS.loads(signed, max_age=NOW), signed)
+            assert theirs in (ours, None)
 
 
 cookie_headers = st.lists(
