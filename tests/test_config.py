@@ -402,4 +402,7 @@ def test_serializer_without_a_context() -> None:
         secret_key = app.secret_key
         permanent_session_lifetime = app.permanent_session_lifetime
 
+        def app_context(self) -> Any:
+            raise NotImplementedError
+
     assert SessionConfig.from_flask(Quart()).serializer is json

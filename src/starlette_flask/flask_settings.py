@@ -4,6 +4,7 @@ What a Flask app says of its own session cookie: asked of the app, never assumed
 
 import hashlib
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ class FlaskApp(Protocol):
     @property
     def permanent_session_lifetime(self) -> timedelta: ...
 
+    def app_context(self) -> Any: ...
+
 
 def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
     """
@@ -50,20 +53,26 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
             f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies;"
             " only a subclass of flask.sessions.SecureCookieSessionInterface can be shared"
         )
+    is_flask = hasattr(app, "wsgi_app")
+    if is_flask and not hasattr(app, "json"):
+        raise ConfigError("from_flask needs Flask 2.2 or newer; use SessionConfig.from_mapping(app.config)")
+    # In Flask there always is a context when the interface is asked. Quart's can't be entered here.
+    context = app.app_context() if is_flask else nullcontext()
     try:
-        settings = {
-            "SESSION_COOKIE_NAME": interface.get_cookie_name(app),
-            "SESSION_COOKIE_DOMAIN": interface.get_cookie_domain(app),
-            "SESSION_COOKIE_PATH": interface.get_cookie_path(app),
-            "SESSION_COOKIE_HTTPONLY": interface.get_cookie_httponly(app),
-            "SESSION_COOKIE_SECURE": interface.get_cookie_secure(app),
-            "SESSION_COOKIE_SAMESITE": interface.get_cookie_samesite(app),
-            # New in Flask 3.1.
-            "SESSION_COOKIE_PARTITIONED": getattr(interface, "get_cookie_partitioned", lambda app: False)(app),
-            "SESSION_REFRESH_EACH_REQUEST": app.config["SESSION_REFRESH_EACH_REQUEST"],
-            "PERMANENT_SESSION_LIFETIME": app.permanent_session_lifetime,
-        }
-        signing = _ask_serializer(app, interface.get_signing_serializer(app))
+        with context:
+            settings = {
+                "SESSION_COOKIE_NAME": interface.get_cookie_name(app),
+                "SESSION_COOKIE_DOMAIN": interface.get_cookie_domain(app),
+                "SESSION_COOKIE_PATH": interface.get_cookie_path(app),
+                "SESSION_COOKIE_HTTPONLY": interface.get_cookie_httponly(app),
+                "SESSION_COOKIE_SECURE": interface.get_cookie_secure(app),
+                "SESSION_COOKIE_SAMESITE": interface.get_cookie_samesite(app),
+                # New in Flask 3.1.
+                "SESSION_COOKIE_PARTITIONED": getattr(interface, "get_cookie_partitioned", lambda app: False)(app),
+                "SESSION_REFRESH_EACH_REQUEST": app.config["SESSION_REFRESH_EACH_REQUEST"],
+                "PERMANENT_SESSION_LIFETIME": app.permanent_session_lifetime,
+            }
+            signing = _ask_serializer(app, interface.get_signing_serializer(app))
     except RuntimeError as exc:
         raise ConfigError(
             f"{_name_of(interface)} answers within a request only ({exc});"
@@ -76,7 +85,7 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
 @dataclass(frozen=True)
 class InAppContext:
     """
-    A session serializer of the Flask app's own making, called as the app calls it.
+    A serializer that runs code of the Flask app's own, called as the app calls it: in its context.
     """
 
     app: Any
@@ -134,25 +143,29 @@ def _hashlib_twin(signer_kwargs: dict[str, Any]) -> DigestMethod:
     return twin if twin is not None and twin(b"probe").digest() == made.digest() else digest_method
 
 
-def _payload_serializer_of(app: FlaskApp, serializer: Any) -> PayloadSerializer:
+def _payload_serializer_of(app: Any, serializer: Any) -> PayloadSerializer:
+    if not hasattr(app, "wsgi_app"):
+        # Quart, which can't be asked for a context here. Its tags write plain JSON, whatever app.json is.
+        return (
+            TaggedJSONSerializer(sort_keys=False).with_tags_of(serializer) if is_tagged_json(serializer) else serializer
+        )
     if not is_tagged_json(serializer):
-        # Quart enters its contexts asynchronously only.
-        return InAppContext(app, serializer) if hasattr(app, "wsgi_app") else serializer
-    provider = getattr(app, "json", None)
-    if provider is None:
-        raise ConfigError("from_flask needs Flask 2.2 or newer; use SessionConfig.from_mapping(app.config)")
-    tagged = TaggedJSONSerializer(provider=provider)
-    base: Any
-    for base in type(provider).__mro__:
-        if base.__name__ == "DefaultJSONProvider" and _has_methods_of(provider, base, "dumps", "loads"):
-            if not hasattr(type(app), "json_encoder"):  # Flask 2.2 has more settings; there the provider itself is asked
-                # Nothing but settings differs, if anything: they can be followed without Flask's help.
-                default = None if provider.default is base.default else provider.default
-                tagged = TaggedJSONSerializer(
-                    sort_keys=provider.sort_keys, ensure_ascii=provider.ensure_ascii, default=default
-                )
-            break
-    return tagged.with_tags_of(serializer)
+        return InAppContext(app, serializer)
+    provider = app.json
+    base: Any = next((base for base in type(provider).__mro__ if base.__name__ == "DefaultJSONProvider"), None)
+    has_settings_only = (
+        base is not None
+        and _has_methods_of(provider, base, "dumps", "loads")
+        and provider.default is base.default
+        and not hasattr(type(app), "json_encoder")  # Flask 2.2, whose provider has more settings
+    )
+    if has_settings_only:
+        tagged = TaggedJSONSerializer(sort_keys=provider.sort_keys, ensure_ascii=provider.ensure_ascii)
+    else:
+        tagged = TaggedJSONSerializer(provider=provider)
+    tagged = tagged.with_tags_of(serializer)
+    # Code of the app's own may ask for current_app, as it can in Flask.
+    return tagged if has_settings_only and tagged.has_default_tags else InAppContext(app, tagged)
 
 
 def _has_methods_of(obj: object, base: type, *names: str) -> bool:

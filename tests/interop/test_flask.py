@@ -407,6 +407,12 @@ class Point:
     y: tuple[int, ...]
 
 
+@dataclasses.dataclass(slots=True)
+class Line:
+    start: Point
+    end: Point
+
+
 Pixel = namedtuple("Pixel", "x y")
 UTC = timezone.utc
 AN_HOUR_EAST = timezone(timedelta(hours=1))
@@ -465,6 +471,9 @@ LOOKS_TAGGED = [" di", " t", " b", " m", " u", " d"]
         pytest.param(Decimal("1.10"), "1.10", id="decimal"),
         pytest.param(date(2001, 2, 3), "Sat, 03 Feb 2001 00:00:00 GMT", id="date"),
         pytest.param(Point(1, (2, 3)), {"x": 1, "y": [2, 3]}, id="dataclass"),
+        pytest.param(
+            Line(Point(1, ()), Point(2, ())), {"end": {"x": 2, "y": []}, "start": {"x": 1, "y": []}}, id="slots"
+        ),
         pytest.param(
             {"a": [({"b": (b"c", {" t": (UUID(int=1),)})}, [Markup("d")])]},
             {"a": [({"b": (b"c", {" t": (UUID(int=1),)})}, [Markup("d")])]},
@@ -859,7 +868,8 @@ class TagUUIDAsText(JSONTag):
             '{"value":{" od":[["b",{" t":[1]}],["a",2]]}}',
             id="first",
         ),
-        pytest.param(TagSet, {}, {(1,), (2,)}, '{"value":{"set":[{" t":[1]},{" t":[2]}]}}', id="last"),
+        pytest.param(TagSet, {}, {1, 2}, '{"value":{"set":[1,2]}}', id="last"),
+        pytest.param(TagSet, {}, {(1,)}, '{"value":{"set":[{" t":[1]}]}}', id="around-another"),
         pytest.param(TagSet, {}, {"set": 1}, '{"value":{" di":{"set__":1}}}', id="looks-like-it"),
         pytest.param(TagColour, {"index": 0}, [Colour.RED, 1], '{"value":[{" c":"RED"},1]}', id="subclass-of-int"),
         pytest.param(TagLoudText, {"index": 0}, ["HEY", "you"], '{"value":[{" loud":"hey"},"you"]}', id="text"),

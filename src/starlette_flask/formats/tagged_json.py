@@ -196,8 +196,6 @@ class TaggedJSONSerializer:
     Args:
         sort_keys: As Flask in a request, where ``app.json`` sorts by default.
         ensure_ascii: Escape what is not ASCII, Flask's default.
-        default: Turns a value that neither JSON nor a tag knows into one that JSON does;
-            default: dates, Decimal, UUID and dataclasses as Flask has them.
         provider: A Flask app's own ``app.json``, to be used instead of all of the above.
     """
 
@@ -217,14 +215,12 @@ class TaggedJSONSerializer:
         *,
         sort_keys: bool = True,
         ensure_ascii: bool = True,
-        default: Callable[[Any], Any] | None = None,
         provider: JSONProvider | None = None,
     ) -> None:
-        default = default or json_default
-        self._writes_as = (sort_keys, ensure_ascii, default, provider)
+        self._writes_as = (sort_keys, ensure_ascii, provider)
         if provider is None:
             self._encode: Callable[[Any], str] = json.JSONEncoder(
-                sort_keys=sort_keys, ensure_ascii=ensure_ascii, default=default, separators=(",", ":")
+                sort_keys=sort_keys, ensure_ascii=ensure_ascii, default=_default, separators=(",", ":")
             ).encode
             self._decode: Callable[[str], Any] = _loads_json
         else:
@@ -253,14 +249,14 @@ class TaggedJSONSerializer:
                 raise KeyError(f"the tag {tag.key!r} is already registered; pass force=True to replace it")
             self.tags[tag.key] = tag
         self.order.insert(len(self.order) if index is None else index, tag)
-        self._has_default_tags = tuple(map(type, self.order)) == TaggedJSONSerializer.default_tags
+        self.has_default_tags = tuple(map(type, self.order)) == TaggedJSONSerializer.default_tags
         self._marker = '" ' if all(key.startswith(" ") for key in self.tags) else '"'
 
     def tag(self, value: Any) -> Any:
         """
         Turn *value* into what JSON can hold, tags included.
         """
-        if self._has_default_tags:
+        if self.has_default_tags:
             kind = type(value)
             if kind in PLAIN_TYPES:
                 return value
@@ -326,10 +322,12 @@ class TaggedJSONSerializer:
         copy = TaggedJSONSerializer.__new__(type(self))
         copy.__dict__.update(self.__dict__, tags={}, order=[])
         for tag in serializer.order:
-            is_default = type(tag).__module__ in ("flask.json.tag", "quart.json.tag")
-            own = _OWN_TAGS.get(type(tag).__name__) if is_default else None
+            kind: Any = type(tag)
+            # Quart before 0.19 had tags of its own, of which one couldn't read what it wrote.
+            if kind.__module__ == "flask.json.tag" or (kind.__module__, kind.__name__) == ("quart.json.tag", "TagDict"):
+                kind = _OWN_TAGS.get(kind.__name__, kind)
             try:
-                copy.register(own or type(tag), force=True)
+                copy.register(kind, force=True)
             except TypeError as exc:
                 raise ConfigError(
                     f"the session tag {type(tag).__name__} can't be made from its serializer alone;"
@@ -352,7 +350,7 @@ def is_tagged_json(serializer: object) -> bool:
     return False
 
 
-def json_default(value: Any) -> Any:
+def _default(value: Any) -> Any:
     """
     Turn a value that JSON lacks into one that it has, as ``DefaultJSONProvider.default`` (Flask 3.1).
 
@@ -394,6 +392,9 @@ def _parse_date(value: str | None) -> datetime | None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
-    except (TypeError, ValueError):  # as werkzeug.http.parse_date, which gives None
-        return None
+    except (TypeError, ValueError):
+        try:
+            parsed = datetime.fromisoformat(value)  # Quart before 0.19
+        except (TypeError, ValueError):  # as werkzeug.http.parse_date, which gives None
+            return None
     return parsed.replace(tzinfo=timezone.utc) if parsed.tzinfo is None else parsed
