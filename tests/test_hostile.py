@@ -110,7 +110,7 @@ def assert_reported_once(caplog: pytest.LogCaptureFixture, cookie: HostileCookie
         assert records == []
         return
     [record] = records
-    assert (record.name, record.levelname) == ("starlette_flask.sessions", "INFO")
+    assert (record.name, record.levelname, record.exc_info) == ("starlette_flask.sessions", "INFO", None)
     text = re.escape(f"The cookie 'session' was rejected: {cookie.reason}") + r"( \(\w+\))?\."
     assert re.fullmatch(text, record.getMessage())
     written = logging.Formatter().format(record) + repr(record.args)

@@ -196,8 +196,7 @@ class Session(dict[str, Any]):
                 self._hand_out(key, value)
 
     def _is_changed_inside(self) -> bool:
-        handed_out = self._handed_out
-        return handed_out is not None and any(self._as_written(key) != handed_out[key] for key in handed_out)
+        return any(self._as_written(key) != before for key, before in (self._handed_out or {}).items())
 
     def _as_written(self, key: str) -> bytes | None:
         # == can't see 1 become True or 1.0. What would be written can.
@@ -215,10 +214,7 @@ class Session(dict[str, Any]):
 
     # The request's cookie.
 
-    def _verify(self) -> None:
-        config = self._config
-        if self._is_verified or config is None:
-            return
+    def _verify(self, config: SessionConfig) -> None:
         self._is_verified = True
         value = config.cookie.find(self._headers)
         if value is None:
@@ -230,27 +226,25 @@ class Session(dict[str, Any]):
             except BadData as exc:
                 _log_rejected(config, exc)
 
-    def _load(self) -> None:
-        self._verify()
-        if self._is_loaded or self._config is None or self._payload is None:
-            return
+    def _load(self, config: SessionConfig) -> None:
         self._is_loaded = True
-        try:
-            dict.update(self, self._config.signing_serializer.load_payload(self._payload))
-        except BadData as exc:
-            self._payload = None
-            _log_rejected(self._config, exc)
+        if not self._is_verified:
+            self._verify(config)
+        if self._payload is not None:
+            try:
+                dict.update(self, config.signing_serializer.load_payload(self._payload))
+            except BadData as exc:
+                self._payload = None
+                _log_rejected(config, exc)
 
     def _is_due_for_refresh(self, config: SessionConfig) -> bool:
-        if not config.refresh_each_request:
-            return False
         if not self._is_loaded:
             # Nobody touched it: look no further into the cookie than this question needs.
-            self._verify()
-            if self._payload is None or not config.signing_serializer.may_have_key(self._payload, "_permanent"):
+            self._verify(config)
+            if self._payload is None or not config.signing_serializer.may_have_key(self._payload, b"_permanent"):
                 return False
-            self._load()
-        return bool(super().get("_permanent"))
+            self._load(config)
+        return bool(dict.get(self, "_permanent"))
 
 
 class _UntouchedSession(Session):
@@ -259,7 +253,8 @@ class _UntouchedSession(Session):
     """
 
     def mark_accessed(self) -> None:
-        self._load()
+        if self._config is not None and not self._is_loaded:
+            self._load(self._config)
         self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
         self.accessed = True
 
@@ -310,7 +305,7 @@ def open_session(
     if not track_nested:
         session._tracks_nested = False
     if not lazy:
-        session._load()
+        session._load(config)
     return session
 
 
@@ -376,25 +371,26 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     if answers:
         answers = [value for value in (config.cookie.value_set_by(line, path) for line in answers) if value is not None]
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
-    is_modified = session.modified
-    is_due = not is_modified and not answers and session._is_due_for_refresh(config)
     session._is_saved = True
-    if not (is_modified or is_due or session.accessed):
-        return None
-    result = list(headers)
-    if is_modified or is_due:
-        data = dict(dict.items(session))
-        if answers:
-            result = [header for header in result if not _sets(config, header, path)]
-        if theirs is not None:
-            base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
-            data = merge(base, data, theirs, config.signing_serializer.dump_payload)
-        if data:
-            result.append((b"set-cookie", _dump_cookie(config, data)))
-        elif session._is_carried or answers:
-            result.append((b"set-cookie", config.cookie.delete()))
-        session._note_saved()
+    is_modified = session._is_changed or (session._handed_out is not None and session._is_changed_inside())
+    if not is_modified and (answers or not config.refresh_each_request or not session._is_due_for_refresh(config)):
+        # Nothing to save.
+        if not session.accessed:
+            return None
+        result = list(headers)
+        add_vary(result)
+        return result
+    data = dict(dict.items(session))
+    result = [header for header in headers if not _sets(config, header, path)]
+    if theirs is not None:
+        base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
+        data = merge(base, data, theirs, config.signing_serializer.dump_payload)
+    if data:
+        result.append((b"set-cookie", _dump_cookie(config, data)))
+    elif session._is_carried or answers:
+        result.append((b"set-cookie", config.cookie.delete()))
     add_vary(result)
+    session._note_saved()
     return result
 
 
@@ -431,7 +427,12 @@ def warn_of_late_changes(session: Session) -> None:
     """
     Report changes inside values that came after the session was saved. Call it when the app has finished.
     """
-    if session._is_saved and not session._is_changed and session._is_changed_inside():
+    if (
+        session._handed_out is not None
+        and session._is_saved
+        and not session._is_changed
+        and session._is_changed_inside()
+    ):
         _log_late_change()
 
 

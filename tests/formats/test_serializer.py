@@ -129,6 +129,6 @@ def test_may_have_key() -> None:
     Of Flask's JSON it can be told without loading that a key isn't there; of another's not.
     """
     serializer = SessionSerializer("secret")
-    assert serializer.may_have_key(b'{"_permanent":true}', "_permanent")
-    assert not serializer.may_have_key(b'{"user":"ada"}', "_permanent")
-    assert SessionSerializer("secret", serializer=pickle).may_have_key(b"", "_permanent")
+    assert serializer.may_have_key(b'{"_permanent":true}', b"_permanent")
+    assert not serializer.may_have_key(b'{"user":"ada"}', b"_permanent")
+    assert SessionSerializer("secret", serializer=pickle).may_have_key(b"", b"_permanent")

@@ -26,6 +26,7 @@ from werkzeug.wrappers.response import Response as FlaskResponse
 
 from starlette_flask import SessionConfig, SessionMiddleware
 from tests.helpers import Answer, Browser, ask_asgi, ask_wsgi
+from tests.hostile import session_of, stamp
 
 Change = Callable[[MutableMapping[str, Any]], Any]
 When = Literal["before", "after"]
@@ -294,6 +295,7 @@ def test_both_change_the_session(
         pytest.param(dumped({"old": 1}, key="another"), id="wrong key"),
         pytest.param(dumped({"old": 1}, at=NOW - YEAR), id="expired"),
         pytest.param("session=", id="empty"),
+        pytest.param(f"session={session_of(b'[]', key='secret', at=stamp(NOW))}", id="signed, but not a session"),
     ],
 )
 @pytest.mark.parametrize(

@@ -128,14 +128,19 @@ class Cookie:
         for name, value in headers:
             if name == b"cookie":
                 found = value if found is None else found + b";" + value
-        if found is None or self._name not in found:
+        if found is None:
             return None
-        # As browsers send it: the first mention of the name, between semicolons, nothing quoted.
-        before, _, after = found.partition(self._prefix)
-        value = after.partition(b";")[0]
-        is_first = self._name not in before and (not before or before.endswith((b"; ", b";")))
-        if is_first and value and b'"' not in found and b" " not in value and b"\t" not in value:
-            return value
+        at = found.find(self._name)
+        if at < 0:
+            return None
+        # As browsers send it, so that what's next is found without parsing what's before: nothing quoted,
+        # and the first mention of the name is the start of a cookie.
+        start = at + len(self._prefix)
+        if found.startswith(self._prefix, at) and (at == 0 or found[at - 2 : at] == b"; ") and b'"' not in found:
+            end = found.find(b";", start)
+            value = found[start:] if end < 0 else found[start:end]
+            if b" " not in value and b"\t" not in value:
+                return value
         return self._find_by_grammar(found)
 
     def _find_by_grammar(self, header: bytes) -> bytes | None:

@@ -65,6 +65,7 @@ class SessionSerializer:
             secret_key, fallbacks=fallbacks, salt=salt, key_derivation=key_derivation, digest_method=digest_method
         )
         self._serializer = as_payload_serializer(serializer)
+        self._is_json = isinstance(self._serializer, TaggedJSONSerializer)
         # itsdangerous asks the same question the same way: does this serializer speak text or bytes?
         self._is_text = isinstance(self._serializer.dumps({}), str)
 
@@ -142,13 +143,13 @@ class SessionSerializer:
             raise BadPayload(f"the payload is not an object but {type(data).__name__}")
         return data
 
-    def may_have_key(self, payload: bytes, key: str) -> bool:
+    def may_have_key(self, payload: bytes, key: bytes) -> bool:
         """
-        Tell without loading whether a payload can have *key*; for an ASCII key.
+        Tell without loading whether a payload can have *key*, which is ASCII.
 
         False is certain for Flask's JSON. Another serializer may hide the key, so there it is always True.
         """
-        return not isinstance(self._serializer, TaggedJSONSerializer) or key.encode() in payload
+        return not self._is_json or key in payload
 
 
 def as_payload_serializer(serializer: PayloadSerializer | None) -> PayloadSerializer:

@@ -23,6 +23,7 @@ from starlette_flask.session import (
     warn_of_refused_websocket,
 )
 
+_CONNECTIONS = frozenset({"http", "websocket"})
 # The messages that carry the response's headers: after them no cookie can be set.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -95,7 +96,7 @@ class SessionMiddleware:
         self._allowed_path = _compiled(allow_path_regex)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._has_session(scope):
+        if not self._is_ours(scope):
             await self.app(scope, receive, send)
             return
 
@@ -121,10 +122,10 @@ class SessionMiddleware:
         await self.app(scope, receive, send_with_session)
         warn_of_late_changes(session)
 
-    def _has_session(self, scope: Scope) -> bool:
-        if scope["type"] != "http" and scope["type"] != "websocket":
+    def _is_ours(self, scope: Scope) -> bool:
+        if scope["type"] not in _CONNECTIONS:
             return False
-        if self._allowed_path is not None and not self._allowed_path.fullmatch(scope["path"]):
+        if self._allowed_path is not None and self._allowed_path.fullmatch(scope["path"]) is None:
             return False
         # With an equal config further out, that middleware's session is the request's.
         return "session" not in scope or not is_session_of(scope["session"], self.config)
