@@ -100,7 +100,7 @@ def _shop(items: int) -> dict[str, Any]:
     return {**_LOGIN, "csrf_token": _digest(-1)[:40], "cart": {"items": [*map(_item, range(items))], "currency": "EUR"}}
 
 
-PAYLOADS: dict[str, dict[str, Any]] = {"s": _LOGIN, "m": _shop(5), "l": _shop(22)}
+PAYLOADS: dict[str, dict[str, Any]] = {"s": _LOGIN, "m": _shop(6), "l": _shop(24)}
 """
 The sessions of a user who is logged in (s), with a cart (m), with a large cart (l).
 """

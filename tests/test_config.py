@@ -13,6 +13,7 @@ from itsdangerous import Signer, URLSafeTimedSerializer
 from starlette.datastructures import Secret
 
 from starlette_flask import ConfigError, SessionConfig
+from tests.interop.apps import needs_flask
 
 LOGGER = "starlette_flask.sessions"
 
@@ -202,6 +203,7 @@ def test_what_browsers_refuse_of_flask(caplog: pytest.LogCaptureFixture) -> None
     assert "refuse SameSite=None without Secure; set https_only=True (SESSION_COOKIE_SECURE)" in record.getMessage()
 
 
+@needs_flask("2.3", "the JSON of older versions has settings of its own")
 def test_from_flask_equals_from_mapping() -> None:
     """
     The day Flask is deleted, the mapping takes the app's place.
@@ -273,6 +275,7 @@ def test_flask_apps_that_cannot_be_followed(app: Any, message: str) -> None:
         SessionConfig.from_flask(app)
 
 
+@needs_flask("3.1", "no SECRET_KEY_FALLBACKS before")
 @pytest.mark.parametrize("fallbacks", ["old", b"old", ["old", ""]])
 def test_bad_fallbacks_of_flask(fallbacks: Any) -> None:
     """
@@ -322,6 +325,7 @@ class DuckInterface:
         return getattr(SecureCookieSessionInterface(), name)
 
 
+@needs_flask("2.3", "the JSON of older versions has settings of its own")
 def test_interface_without_flask(caplog: pytest.LogCaptureFixture) -> None:
     """
     What counts is what the interface answers, not where it comes from.

@@ -3,9 +3,10 @@ Cookies in ASGI headers: the only reader of ``Cookie``, the only writer of ``Set
 """
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 
@@ -30,6 +31,7 @@ _PAIR = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+_SECONDS = re.compile(rb"-?[0-9]+")
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 
 
@@ -183,6 +185,7 @@ class Cookie:
         Return the value that a ``Set-Cookie`` line gives to this very cookie, or None if it sets another.
 
         To a browser a cookie is its name, domain and path (RFC 6265, section 5.3), and its partition.
+        A line that deletes it gives it an empty value, whatever else it says.
 
         Args:
             line: The header's value.
@@ -202,7 +205,9 @@ class Cookie:
             (self.domain or "").lower(),
             self.partitioned,
         )
-        return value.strip() if is_this else None
+        if not is_this:
+            return None
+        return b"" if _is_expired(given) else value.strip()
 
 
 def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
@@ -225,6 +230,17 @@ def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
     else:
         key, value = headers[first]
         headers[first] = (key, b"%b, %b" % (value, name) if value else name)
+
+
+def _is_expired(attributes: Mapping[bytes, bytes]) -> bool:
+    # RFC 6265, section 5.3: Max-Age comes first; what can't be read isn't there.
+    max_age = attributes.get(b"max-age", b"")
+    if _SECONDS.fullmatch(max_age):
+        return max_age.startswith(b"-") or not max_age.strip(b"0")
+    try:
+        return parsedate_to_datetime(attributes[b"expires"].decode("latin-1")).timestamp() <= time.time()
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _fits(pattern: re.Pattern[str], value: str, what: str) -> bool:
