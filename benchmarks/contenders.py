@@ -104,7 +104,9 @@ STARLETTE = ASGIContender("Starlette", partial(StarletteSessionMiddleware, secre
 OBVIOUS = ASGIContender("itsdangerous, the obvious way", partial(ObviousMiddleware, secret_key=SECRET_KEY))
 STARSESSIONS = ASGIContender(
     "starsessions",
-    partial(StarsessionsMiddleware, store=CookieStore(SECRET_KEY), lifetime=timedelta(days=14), cookie_https_only=False),
+    partial(
+        StarsessionsMiddleware, store=CookieStore(SECRET_KEY), lifetime=timedelta(days=14), cookie_https_only=False
+    ),
     loads=True,
 )
 

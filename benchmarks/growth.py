@@ -79,7 +79,8 @@ def measure_growth(requests: int = 1_000_000, *, traced_requests: int = 50_000, 
     visitors.send(traced_requests)
     after = _snapshot()
     tracemalloc.stop()
-    growth = after.compare_to(before, "lineno")
+    itself = [tracemalloc.Filter(inclusive=False, filename_pattern=tracemalloc.__file__)]
+    growth = after.filter_traces(itself).compare_to(before.filter_traces(itself), "lineno")
     return Growth(
         requests,
         tuple(resident),
@@ -134,7 +135,7 @@ def _resident_kb() -> int:
 
 def _snapshot() -> tracemalloc.Snapshot:
     gc.collect()
-    return tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, tracemalloc.__file__)])
+    return tracemalloc.take_snapshot()
 
 
 def _told(place: tracemalloc.StatisticDiff) -> str:

@@ -213,7 +213,9 @@ class Browser:
         """
         Send a request with the cookies that match its path, and keep those of the answer.
         """
-        pairs = [f"{name}={value}" for (name, _, at), value in self.cookies.items() if _matches(path, at)]
+        # Longer paths first, else in the order of setting: RFC 6265, section 5.4.
+        cookies = sorted(self.cookies.items(), key=lambda cookie: -len(cookie[0][2]))
+        pairs = [f"{name}={value}" for (name, _, at), value in cookies if _matches(path, at)]
         answer = self.ask(path, method=method, cookies=["; ".join(pairs)] if pairs else [], body=body, **options)
         for line in answer.set_cookie:
             self._keep(line, path)

@@ -448,10 +448,10 @@ def test_assigned_content() -> None:
     A mapping takes the place of the content; anything else is an error that says what to do.
     """
     session = opened(DATA)
-    take_content(session, {"x": 1}, is_mounted=False)
+    take_content(session, {"x": 1})
     assert saved(session) == {"x": 1}
     with pytest.raises(TypeError, match="was set to NoneType; assign a dict, or call"):
-        take_content(session, None, is_mounted=False)
+        take_content(session, None)
 
 
 def test_late_change(caplog: pytest.LogCaptureFixture) -> None:

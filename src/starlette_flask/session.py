@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from itsdangerous import BadData
@@ -313,20 +313,22 @@ def is_session_of(session: object, config: SessionConfig) -> bool:
     """
     Tell whether *session* is one that `open_session` made for an equal config.
     """
-    return isinstance(session, Session) and session._config == config
+    # Not isinstance: starsessions puts an object into the scope that raises when it is asked for its class.
+    return issubclass(type(session), Session) and cast(Session, session)._config == config
 
 
-def take_content(session: Session, assigned: object, *, is_mounted: bool) -> None:
+def is_session_of_another(session: object) -> bool:
+    """
+    Tell whether *session*, found in the scope, is another middleware's: ours with another config, or Starlette's.
+    """
+    if issubclass(type(session), Session):
+        return cast(Session, session)._config is not None
+    return hasattr(session, "modified")  # Starlette's, since 1.0
+
+
+def take_content(session: Session, assigned: object) -> None:
     """
     Make what a view assigned to ``scope["session"]`` the content of *session*.
-
-    Another middleware's session further in arrives in the same way, and is left alone. Those that
-    are plain dicts (starsessions, Starlette before 1.0) can be told by the mounted app only.
-
-    Args:
-        session: The request's session.
-        assigned: What is in the scope now.
-        is_mounted: Another app, mounted in the one with the middleware, has handled the request.
 
     Raises:
         TypeError: It is no mapping.
@@ -335,17 +337,6 @@ def take_content(session: Session, assigned: object, *, is_mounted: bool) -> Non
         raise TypeError(
             f'scope["session"] was set to {type(assigned).__name__}; assign a dict, or call request.session.clear()'
         )
-    is_detached = isinstance(assigned, Session) and assigned._config is None
-    if hasattr(assigned, "modified") and not is_detached:
-        return
-    if is_mounted:
-        if assigned:
-            logger.warning(
-                'A mounted app replaced scope["session"] by a %s of its own, which is not saved here.'
-                " If it was meant as this session's content, call request.session.update() instead.",
-                type(assigned).__name__,
-            )
-        return
     session.clear()
     session.update(assigned)
 

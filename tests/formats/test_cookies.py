@@ -147,7 +147,9 @@ def test_what_browsers_refuse(cookie: Cookie, refusal: str | None) -> None:
         pytest.param(SESSION, "session=a; Path=/; Max-Age=0", "/", b"", id="deletion with a value"),
         pytest.param(SESSION, "session=a; Path=/; Max-Age=-1; Expires=x", "/", b"", id="negative age"),
         pytest.param(SESSION, "session=a; Path=/; expires=Thu, 01-Jan-1970 00:00:00 GMT", "/", b"", id="expired"),
-        pytest.param(SESSION, "session=a; Path=/; Max-Age=9; Expires=Thu, 01-Jan-1970 00:00:00 GMT", "/", b"a", id="age"),
+        pytest.param(
+            SESSION, "session=a; Path=/; Max-Age=9; Expires=Thu, 01-Jan-1970 00:00:00 GMT", "/", b"a", id="age counts"
+        ),
         pytest.param(SESSION, "session=a; Path=/; Max-Age=x; Expires=y", "/", b"a", id="nonsense attributes"),
         pytest.param(SESSION, "session=a; Path=/; Max-Age=--1", "/", b"a", id="no number"),
         pytest.param(SESSION, "session2=a; Path=/", "/", None, id="other name"),

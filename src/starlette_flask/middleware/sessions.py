@@ -16,6 +16,7 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.session import (
     is_session_of,
+    is_session_of_another,
     open_session,
     save_session,
     take_content,
@@ -103,14 +104,14 @@ class SessionMiddleware:
         session = scope["session"] = open_session(
             self.config, scope["headers"], lazy=_REQUEST_TOUCHES_SESSION, track_nested=self.track_nested
         )
-        outer_app = scope.get("app")
+        root_path = scope.get("root_path")
 
         def send_with_session(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if kind in _STARTS:
-                assigned = scope.get("session", session)
-                if assigned is not session:
-                    take_content(session, assigned, is_mounted=scope.get("app", outer_app) is not outer_app)
+                if scope.get("session", session) is not session and not _is_foreign(scope, root_path):
+                    take_content(session, scope["session"])
+                    scope["session"] = session
                 headers = save_session(self.config, session, message.get("headers", ()), scope["path"])
                 if headers is not None:
                     # A new message: the app may send the same one to everybody.
@@ -119,8 +120,10 @@ class SessionMiddleware:
                 warn_of_refused_websocket(session)
             return send(message)
 
-        await self.app(scope, receive, send_with_session)
-        warn_of_late_changes(session)
+        try:
+            await self.app(scope, receive, send_with_session)
+        finally:
+            warn_of_late_changes(session)
 
     def _is_ours(self, scope: Scope) -> bool:
         if scope["type"] not in _CONNECTIONS:
@@ -129,6 +132,19 @@ class SessionMiddleware:
             return False
         # With an equal config further out, that middleware's session is the request's.
         return "session" not in scope or not is_session_of(scope["session"], self.config)
+
+
+def _is_foreign(scope: Scope, root_path: str | None) -> bool:
+    """
+    Tell whether what is in the place of our session was put there by another middleware further in, not by a view.
+    """
+    if "session_handler" in scope:  # starsessions
+        return True
+    if is_session_of_another(scope["session"]):
+        return True
+    # The session of Starlette's own middleware was a plain dict before 1.0, such as a view may assign. There
+    # a mounted app, where such a middleware is mostly found, is taken to mean a session of its own.
+    return not _REQUEST_TOUCHES_SESSION and scope.get("root_path") != root_path
 
 
 def _one_config(config: SessionConfig | None, options: dict[str, Any]) -> SessionConfig:

@@ -1,0 +1,101 @@
+"""
+The command line: ``python -m benchmarks``; ``scripts/bench`` runs it in an environment with everybody in it.
+"""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchmarks.chart import draw
+from benchmarks.growth import measure_growth
+from benchmarks.report import Table, full_tables, short_tables
+from benchmarks.results import Results, describe_environment
+from benchmarks.servers import Load, measure_servers
+from benchmarks.sessions import Effort, measure_scenarios, measure_sizes
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    """
+    Measure, or read what was measured; show it, and keep it.
+    """
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="What sessions cost, side by side with others.")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="all",
+        choices=("all", "sessions", "servers", "growth", "report"),
+        help="what to measure; report: nothing, show --out again (default: all)",
+    )
+    parser.add_argument("--quick", action="store_true", help="less of everything: to see it work, not to compare")
+    parser.add_argument("--out", type=Path, default=HERE / "results.json", metavar="FILE", help="the JSON file")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart, too")
+    arguments = parser.parse_args()
+
+    console = Console()
+    if arguments.what == "report":
+        results = Results.load(arguments.out)
+    else:
+        results = _measure(arguments.what, arguments.quick, console)
+        results.save(arguments.out)
+    for table in full_tables(results):
+        console.print(_rich(table))
+    console.print(", ".join(f"{key} {value}" for key, value in results.environment.items()), highlight=False)
+    if arguments.docs:
+        _write_page(results)
+
+
+def _measure(what: str, is_quick: bool, console: Console) -> Results:
+    effort = Effort(rounds=9, slice_ms=1) if is_quick else Effort()
+    load = Load(rounds=3, requests=800) if is_quick else Load()
+    # In a process that is young: what growth tells would drown in what the others leave.
+    growth = None
+    if what in ("all", "growth"):
+        with console.status("growth: requests in one process, for a minute or so"):
+            growth = measure_growth(20_000, traced_requests=5_000) if is_quick else measure_growth()
+    sessions, sizes, servers = [], [], []
+    if what in ("all", "sessions"):
+        sessions = _shown(console, "sessions", measure_scenarios(effort))
+        sizes = _shown(console, "sizes", measure_sizes(effort))
+    if what in ("all", "servers"):
+        servers = _shown(console, "servers", measure_servers(load))
+    return Results(describe_environment(), sessions, sizes, servers, growth)
+
+
+def _shown(console: Console, what: str, measurements: Iterable[T]) -> list[T]:
+    measured = []
+    with console.status(what) as status:
+        for measurement in measurements:
+            measured.append(measurement)
+            status.update(f"{what}: {len(measured)} measured")
+    return measured
+
+
+def _rich(table: Table) -> RichTable:
+    rich_table = RichTable(title=table.title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        rich_table.add_column(column, justify="right" if number else "left")
+    for row in table.rows:
+        rich_table.add_row(*row, style="bold red" if row[-1] == "MISSED" else None)
+    return rich_table
+
+
+def _write_page(results: Results) -> None:
+    environment = ", ".join(f"{key} {value}" for key, value in results.environment.items())
+    tables = "\n\n".join(table.to_markdown() for table in short_tables(results))
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\nMeasured with {environment}.\n\n{tables}\n\n{END}{after}")
+    draw(results, PAGE.with_suffix(".svg"))
+
+
+main()

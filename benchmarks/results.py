@@ -1,0 +1,96 @@
+"""
+What a run has measured, with what it was measured; kept as JSON.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.growth import Growth
+from benchmarks.servers import Throughput
+from benchmarks.sessions import Cost
+from benchmarks.targets import judge
+
+PACKAGES = ("starlette-flask", "starlette", "itsdangerous", "flask", "quart", "starsessions", "uvicorn", "granian")
+
+
+@dataclass(frozen=True)
+class Results:
+    """
+    One run; what it did not measure is empty.
+
+    Args:
+        environment: Versions, and the kind of machine.
+        sessions: From `benchmarks.sessions.measure_scenarios`.
+        sizes: From `benchmarks.sessions.measure_sizes`.
+        servers: From `benchmarks.servers`.
+        growth: From `benchmarks.growth`.
+    """
+
+    environment: dict[str, str]
+    sessions: Sequence[Cost] = ()
+    sizes: Sequence[Cost] = ()
+    servers: Sequence[Throughput] = ()
+    growth: Growth | None = None
+
+    def save(self, path: Path) -> None:
+        """
+        Write everything to *path*, and the verdicts, which follow from it.
+        """
+        verdicts = [
+            {
+                "scenario": verdict.target.scenario,
+                "payload": verdict.target.payload,
+                "ours": verdict.target.ours.name,
+                "other": verdict.target.other.name,
+                "limit": verdict.target.limit,
+                "ratio": verdict.ratio,
+                "is_met": verdict.is_met,
+            }
+            for verdict in judge(self.sessions)
+        ]
+        path.write_text(json.dumps(_rounded({**asdict(self), "verdicts": verdicts}), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """
+        Read what `save` wrote.
+        """
+        data = json.loads(path.read_text())
+        growth = data["growth"]
+        return cls(
+            data["environment"],
+            [Cost(**each) for each in data["sessions"]],
+            [Cost(**each) for each in data["sizes"]],
+            [Throughput(**each) for each in data["servers"]],
+            growth and Growth(**growth),
+        )
+
+
+def describe_environment() -> dict[str, str]:
+    """
+    Return what the figures depend on: the versions, and the kind of machine, without its name.
+    """
+    environment = {
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+    for package in PACKAGES:
+        try:
+            environment[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return environment
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return round(value, 3) if isinstance(value, float) else value

@@ -1,0 +1,79 @@
+"""
+What the measurements must show, as ratios of medians of one run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmarks.contenders import OBVIOUS, OURS, OURS_WITHOUT_NESTED, OURS_WITHOUT_REFRESH, STARLETTE
+from benchmarks.handlers import Contender
+from benchmarks.sessions import Cost
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    Ours may cost so much of what another's does.
+
+    Args:
+        scenario: By name.
+        payload: By name.
+        limit: The highest ratio.
+        ours: In which configuration.
+        other: Compared with whom.
+        noise: How far above the limit two equal costs may seem to be.
+    """
+
+    scenario: str
+    payload: str
+    limit: float
+    ours: Contender = OURS
+    other: Contender = STARLETTE
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    A target, and what was measured.
+    """
+
+    target: Target
+    ratio: float
+
+    @property
+    def is_met(self) -> bool:
+        return self.ratio <= self.target.limit + self.target.noise
+
+
+TARGETS = (
+    Target("no cookie", "s", 0.45),
+    Target("untouched", "s", 0.50),
+    Target("untouched", "s", 0.16, ours=OURS_WITHOUT_REFRESH),
+    Target("untouched", "l", 0.06, ours=OURS_WITHOUT_REFRESH),
+    Target("read", "s", 0.70),
+    Target("read", "m", 0.85),
+    Target("read", "s", 0.60, other=OBVIOUS),
+    Target("write", "s", 0.90),
+    Target("write", "m", 1.20),
+    Target("write", "m", 0.50, other=OBVIOUS),
+    Target("tampered", "s", 0.35),
+    Target("expired", "s", 0.40),
+    # A flat key of a session that also holds a large cart: watching for nested changes costs nothing.
+    Target("read", "l", 1.00, other=OURS_WITHOUT_NESTED, noise=0.03),
+)
+
+
+def judge(costs: Iterable[Cost]) -> list[Verdict]:
+    """
+    Return a verdict for each target of which both sides were measured.
+    """
+    medians = {(cost.scenario, cost.payload, cost.contender): cost.median for cost in costs}
+    verdicts = []
+    for target in TARGETS:
+        ours, other = (
+            medians.get((target.scenario, target.payload, each.name)) for each in (target.ours, target.other)
+        )
+        if ours is not None and other is not None:
+            verdicts.append(Verdict(target, ours / other))
+    return verdicts
