@@ -38,8 +38,10 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="less of everything: to see it work, not to compare")
     parser.add_argument("--out", type=Path, default=HERE / "results.json", metavar="FILE", help="the JSON file")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart, too")
+    parser.add_argument("--docs", action="store_true", help="fill in docs/performance.md and draw its chart, too")
     arguments = parser.parse_args()
+    if arguments.docs and arguments.what not in ("all", "report"):
+        parser.error("--docs needs everything, in one run: all, or report of an --out that has it all")
 
     console = Console()
     if arguments.what == "report":
@@ -56,7 +58,7 @@ def main() -> None:
 
 def _measure(what: str, is_quick: bool, console: Console) -> Results:
     effort = Effort(rounds=9, slice_ms=1) if is_quick else Effort()
-    load = Load(rounds=3, requests=800) if is_quick else Load()
+    load = Load(rounds=3, requests=50) if is_quick else Load()
     # In a process that is young: what growth tells would drown in what the others leave.
     growth = None
     if what in ("all", "growth"):
@@ -64,10 +66,10 @@ def _measure(what: str, is_quick: bool, console: Console) -> Results:
             growth = measure_growth(20_000, traced_requests=5_000) if is_quick else measure_growth()
     sessions, sizes, servers = [], [], []
     if what in ("all", "sessions"):
-        sessions = _shown(console, "sessions", measure_scenarios(effort))
-        sizes = _shown(console, "sizes", measure_sizes(effort))
+        sessions = _shown(console, "sessions: every contender in turn", measure_scenarios(effort))
+        sizes = _shown(console, "sizes: from 100 B to 4 KB", measure_sizes(effort))
     if what in ("all", "servers"):
-        servers = _shown(console, "servers", measure_servers(load))
+        servers = _shown(console, "servers: uvicorn, granian", measure_servers(load))
     return Results(describe_environment(), sessions, sizes, servers, growth)
 
 
@@ -76,7 +78,7 @@ def _shown(console: Console, what: str, measurements: Iterable[T]) -> list[T]:
     with console.status(what) as status:
         for measurement in measurements:
             measured.append(measurement)
-            status.update(f"{what}: {len(measured)} measured")
+            status.update(f"{what}, {len(measured)} done")
     return measured
 
 

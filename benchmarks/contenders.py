@@ -32,7 +32,7 @@ from starlette_flask import SessionMiddleware
 # Where scripts/bench puts the first release, which has the same package name.
 OLD_RELEASE = Path(__file__).parents[1] / ".venv" / "bench-0.1.0"
 
-MAX_AGE = timedelta(days=31)
+MAX_AGE = 31 * 24 * 60 * 60  # in seconds, as Flask's
 TOO_OLD = timedelta(days=40)
 
 
@@ -59,9 +59,9 @@ class ObviousMiddleware:
         data = {}
         if cookie is not None:
             try:
-                data = self.serializer.loads(cookie, max_age=MAX_AGE.total_seconds())
+                data = self.serializer.loads(cookie, max_age=MAX_AGE)
             except BadSignature:
-                pass
+                data = {}
         session = scope["session"] = SecureCookieSession(data)
 
         async def send_wrapper(message: Message) -> None:

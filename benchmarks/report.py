@@ -4,6 +4,7 @@ The results as tables, wherever these are shown.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from benchmarks.contenders import OURS, STARLETTE
 from benchmarks.growth import Growth
@@ -12,6 +13,8 @@ from benchmarks.results import Results
 from benchmarks.servers import Throughput
 from benchmarks.sessions import Cost
 from benchmarks.targets import judge
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def _other_tables(results: Results) -> Iterator[Table]:
 def _scenario_table(costs: Sequence[Cost]) -> Table:
     payloads = _unique(cost.payload for cost in costs)
     by_key = {(cost.contender, cost.payload): cost for cost in costs}
-    columns = [f"{costs[0].scenario}: net µs"]
+    columns = ["net µs"]
     for payload in payloads:
         columns += [_described(payload), "quartiles", "ratio"]
     rows = []
@@ -75,11 +78,11 @@ def _scenario_table(costs: Sequence[Cost]) -> Table:
         for payload in payloads:
             cost = by_key[contender, payload]
             ratio = cost.median / by_key[STARLETTE.name, payload].median
-            cells += [f"{cost.median:.1f}", f"{cost.lower:.1f} {cost.upper:.1f}", f"{ratio:.2f}"]
+            cells += [f"{cost.median:.1f}", f"{cost.lower:.1f}-{cost.upper:.1f}", f"{ratio:.2f}"]
         if cost.remark:
             cells[0] += f" ({cost.remark})"
         rows.append(cells)
-    return Table(f"{costs[0].scenario}", columns, rows)
+    return Table(costs[0].scenario, columns, rows)
 
 
 def _median_table(costs: Sequence[Cost]) -> Table:
@@ -116,7 +119,7 @@ def _server_table(throughputs: Sequence[Throughput]) -> Table:
     rows = []
     for server, scenario in _unique((each.server, each.scenario) for each in throughputs):
         found = {each.app: each for each in throughputs if (each.server, each.scenario) == (server, scenario)}
-        cells = (f"{found[app].median:,.0f} ({found[app].lower:,.0f} {found[app].upper:,.0f})" for app in apps)
+        cells = (f"{found[app].median:,.0f} ({found[app].lower:,.0f}-{found[app].upper:,.0f})" for app in apps)
         ratio = found[OURS.name].median / found[STARLETTE.name].median
         rows.append([f"{server}, {scenario}, s", *cells, f"{ratio:.2f}"])
     return Table("Whole server: requests per second (quartiles)", ["", *apps, "ours / Starlette's"], rows)
@@ -154,5 +157,5 @@ def _described(payload: str) -> str:
     return f"{payload}, {json_size(PAYLOADS[payload]):,} B"
 
 
-def _unique(items: Iterable[str]) -> list[str]:
+def _unique(items: Iterable[T]) -> list[T]:
     return list(dict.fromkeys(items))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import quantiles
 from typing import cast
 
@@ -41,11 +42,15 @@ In `benchmarks.served`, by the names of the report.
 @dataclass(frozen=True)
 class Load:
     """
-    How much to ask for: *rounds* times *requests* of each app.
+    How much to ask for.
+
+    Args:
+        rounds: How often each app has its turn.
+        requests: How many on each of the `CONNECTIONS` then.
     """
 
     rounds: int = 15
-    requests: int = 4000
+    requests: int = 250
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,9 @@ def measure_servers(load: Load, servers: Sequence[str] = tuple(SERVERS)) -> Iter
                 rates: dict[str, list[float]] = {app: [] for app in APPS}
                 for number in range(load.rounds + 1):
                     for app, port in ports.items():
-                        seconds = run(_ask(port, _request(scenario, cookies[app]), load.requests))
+                        rate = run(_ask(port, _request(scenario, cookies[app]), load.requests))
                         if number > 0:  # the first one warms up
-                            rates[app].append(load.requests / seconds)
+                            rates[app].append(rate)
                 for app, values in rates.items():
                     yield Throughput(server, scenario, app, *quantiles(values, method="inclusive"))
 
@@ -139,12 +144,13 @@ def _request(scenario: str, cookie: str | None) -> bytes:
 
 async def _ask(port: int, request: bytes, requests: int) -> float:
     """
-    Send *requests* over `CONNECTIONS`, each waiting for its answer, and return the seconds that it took.
+    Send *requests* on each connection, each after the answer to the one before, and return how many a second it were.
     """
     loop = asyncio.get_running_loop()
-    clients = [_Client(request, requests // CONNECTIONS, loop.create_future()) for _ in range(CONNECTIONS)]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, HOST, port)
+    clients = []
+    for _ in range(CONNECTIONS):
+        make = partial(_Client, request, requests, loop.create_future())
+        clients.append((await loop.create_connection(make, HOST, port))[1])
     start = time.perf_counter()
     for client in clients:
         client.ask()
@@ -152,7 +158,7 @@ async def _ask(port: int, request: bytes, requests: int) -> float:
     seconds = time.perf_counter() - start
     for client in clients:
         client.transport.close()
-    return seconds
+    return CONNECTIONS * requests / seconds
 
 
 class _Client(asyncio.Protocol):

@@ -8,7 +8,7 @@ their medians hold where the times themselves don't.
 
 import copy
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from statistics import median, quantiles
@@ -72,8 +72,7 @@ def measure_scenarios(effort: Effort, scenarios: Iterable[Scenario] = SCENARIOS)
     settle_allocator()
     for scenario in scenarios:
         contenders = [*CONTENDERS, *VARIANTS.get(scenario.name, ())]
-        for name in scenario.payloads:
-            yield from _compare(contenders, scenario, name, PAYLOADS[name], effort)
+        yield from _compare(scenario, {name: PAYLOADS[name] for name in scenario.payloads}, contenders, effort)
 
 
 def measure_sizes(effort: Effort, sizes: Iterable[int] = SIZES) -> Iterator[Cost]:
@@ -81,9 +80,9 @@ def measure_sizes(effort: Effort, sizes: Iterable[int] = SIZES) -> Iterator[Cost
     Measure how the cost grows with the payload, ours and Starlette's.
     """
     settle_allocator()
+    payloads = {str(size): payload_of(size) for size in sizes}
     for scenario in (Scenario("read", "valid", read), Scenario("write", "valid", write)):
-        for size in sizes:
-            yield from _compare([OURS, STARLETTE], scenario, str(size), payload_of(size), effort)
+        yield from _compare(scenario, payloads, [OURS, STARLETTE], effort)
 
 
 def settle_allocator() -> None:
@@ -132,6 +131,7 @@ def _recorded(act: Act | None, results: list[object]) -> Act | None:
 class _Runner:
     contender: Contender
     handle: Callable[[], Any]
+    payload: str = ""
     remark: str = ""
     requests: int = 20
     slices: list[float] = field(default_factory=list)
@@ -164,19 +164,21 @@ def _time(handle: Callable[[], Any], requests: int) -> float:
 
 
 def _compare(
-    contenders: Sequence[Contender], scenario: Scenario, payload_name: str, payload: dict[str, Any], effort: Effort
+    scenario: Scenario, payloads: Mapping[str, dict[str, Any]], contenders: Sequence[Contender], effort: Effort
 ) -> Iterator[Cost]:
     bare: dict[str, _Runner] = {}
     runners = []
-    for contender in contenders:
-        cookie = make_cookie(contender, payload, scenario.cookie)
-        remark = check(contender, scenario, payload, cookie)
-        runners.append(_Runner(contender, contender.handler(scenario.act, cookie), remark))
-        if contender.bare.name not in bare:
-            bare[contender.bare.name] = _Runner(contender.bare, contender.bare.handler(scenario.act, cookie))
+    for name, payload in payloads.items():
+        for contender in contenders:
+            cookie = make_cookie(contender, payload, scenario.cookie)
+            remark = check(contender, scenario, payload, cookie)
+            runners.append(_Runner(contender, contender.handler(scenario.act, cookie), name, remark))
+            if contender.bare.name not in bare:
+                bare[contender.bare.name] = _Runner(contender.bare, contender.bare.handler(scenario.act, cookie))
     everybody = [*bare.values(), *runners]
 
-    gc.freeze()  # so that collecting between the slices looks at what the slices left, not at all modules
+    gc.collect()
+    gc.freeze()  # collecting between the slices then looks at what these left, not at all modules again
     for runner in everybody:
         runner.calibrate(effort.slice_ms)
     for _ in range(effort.rounds):
@@ -189,7 +191,7 @@ def _compare(
         lower, middle, upper = (quartile - without for quartile in quantiles(runner.slices, method="inclusive"))
         yield Cost(
             scenario.name,
-            payload_name,
+            runner.payload,
             runner.contender.name,
             lower=lower,
             median=middle,

@@ -288,7 +288,7 @@ for _name in (*_READERS.split(), *_WRITERS.split()):
 
 
 def open_session(
-    config: SessionConfig, headers: Iterable[Header], *, lazy: bool = True, track_nested: bool = True
+    config: SessionConfig, headers: Iterable[Header], lazy: bool = True, track_nested: bool = True
 ) -> Session:
     """
     Return the session of a request.
@@ -358,24 +358,25 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     Raises:
         TypeError: The session holds what JSON can't.
     """
-    answers = [line for name, line in headers if name == b"set-cookie"]
-    if answers:
-        answers = [value for value in (config.cookie.value_set_by(line, path) for line in answers) if value is not None]
+    result = list(headers)
+    answers = []
+    for name, line in result:
+        if name == b"set-cookie" and (value := config.cookie.value_set_by(line, path)) is not None:
+            answers.append(value)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
     session._is_saved = True
     is_modified = session._is_changed or (session._handed_out is not None and session._is_changed_inside())
     if not is_modified and (answers or not config.refresh_each_request or not session._is_due_for_refresh(config)):
-        # Nothing to save.
         if not session.accessed:
             return None
-        result = list(headers)
         add_vary(result)
         return result
     data = dict(dict.items(session))
-    result = [header for header in headers if not _sets(config, header, path)]
     if theirs is not None:
         base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
         data = merge(base, data, theirs, config.signing_serializer.dump_payload)
+    if answers:
+        result = [header for header in result if not _is_answer(config, header, path)]
     if data:
         result.append((b"set-cookie", _dump_cookie(config, data)))
     elif session._is_carried or answers:
@@ -456,7 +457,7 @@ def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     return line
 
 
-def _sets(config: SessionConfig, header: Header, path: str) -> bool:
+def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:
     name, value = header
     return name == b"set-cookie" and config.cookie.value_set_by(value, path) is not None
 

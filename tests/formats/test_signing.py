@@ -24,7 +24,7 @@ def make_signer(secret_key: str | bytes = "secret", **options: Any) -> Timestamp
 
 @pytest.mark.parametrize("digest_method", [hashlib.sha1, hashlib.sha256, lambda data=b"": hashlib.sha512(data)])
 @pytest.mark.parametrize("key_derivation", ["hmac", "django-concat", "concat", "none"])
-@pytest.mark.parametrize("secret_key", ["secret", b"\xff\x00secret", "gehe\u00efm"])
+@pytest.mark.parametrize("secret_key", ["secret", b"\xff\x00secret", "gehe\u00efm", "longer than a block" * 9])
 def test_signatures_are_those_of_itsdangerous(secret_key: str | bytes, key_derivation: str, digest_method: Any) -> None:
     """
     Each signs the very bytes that the other signs, and accepts them.

