@@ -18,6 +18,9 @@ from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_
 # 1 MiB is far beyond any session that a cookie has carried, and harmless.
 MAX_INFLATED_BYTES = 1024 * 1024
 
+MAX_DEFLATE_RATIO = 1032
+"""No byte of a zlib stream can stand for more than this many bytes (zlib's technical details)."""
+
 
 class PayloadSerializer(Protocol):
     """
@@ -171,6 +174,8 @@ def as_payload_serializer(serializer: PayloadSerializer | None) -> PayloadSerial
 
 
 def _inflate(data: bytes) -> bytes:
+    if len(data) <= MAX_INFLATED_BYTES // MAX_DEFLATE_RATIO:
+        return zlib.decompress(data)  # can't come to more than the limit, and is faster
     inflater = zlib.decompressobj()
     inflated = inflater.decompress(data, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
