@@ -3,7 +3,6 @@ Every SESSION_* and SECRET_KEY* rule in one frozen object.
 """
 
 import hashlib
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import timedelta
@@ -19,8 +18,7 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.flask_settings import FlaskApp, ask_app
 from starlette_flask.formats.cookies import Cookie
 from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
-
-logger = logging.getLogger("starlette_flask.sessions")
+from starlette_flask.log import log_browsers_refuse
 
 
 class Unset(Enum):
@@ -138,7 +136,7 @@ class SessionConfig:
         if refusal := cookie.browser_refusal():
             if not _is_flask:
                 raise ConfigError(refusal)
-            logger.warning("The session cookie won't work, in the Flask app neither: %s", refusal)
+            log_browsers_refuse(refusal)
         set_field(self, "cookie", cookie)
         set_field(self, "domain", cookie.domain)
         signing_serializer = SessionSerializer(

@@ -3,7 +3,6 @@ What a Flask app says of its own session cookie: asked of the app, never assumed
 """
 
 import hashlib
-import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +14,7 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.formats.signing import DigestMethod
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
-
-logger = logging.getLogger("starlette_flask.sessions")
+from starlette_flask.log import log_overridden
 
 
 class FlaskApp(Protocol):
@@ -178,11 +176,7 @@ def _warn_of_overrides(interface: Any) -> None:
             names = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
             overridden = [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
             if overridden:
-                logger.warning(
-                    "%s has its own %s: from_flask follows its settings, not what these methods do differently.",
-                    _name_of(interface),
-                    ", ".join(overridden),
-                )
+                log_overridden(_name_of(interface), ", ".join(overridden))
             return
 
 

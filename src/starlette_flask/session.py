@@ -5,7 +5,6 @@ A request opens a session with `open_session` and saves it with `save_session`, 
 ``flask.sessions.SecureCookieSessionInterface`` (Flask 3.1).
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -18,8 +17,13 @@ from markupsafe import Markup
 from starlette_flask.config import SessionConfig, Unset
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
 from starlette_flask.formats.tagged_json import PLAIN_TYPES
-
-logger = logging.getLogger("starlette_flask.sessions")
+from starlette_flask.log import (
+    log_late_change,
+    log_oversized,
+    log_refused_websocket,
+    log_rejected,
+    log_unreadable_answer,
+)
 
 # Values that can't change while a view holds them.
 _IMMUTABLE_TYPES = PLAIN_TYPES | {bytes, datetime, UUID, Markup}
@@ -100,7 +104,7 @@ class Session(dict[str, Any]):
         Note that the session was changed.
         """
         if self._is_saved and not self._is_changed:
-            _log_late_change()
+            log_late_change()
         self.accessed = self._is_changed = True
 
     # Reading: what is mutable is remembered as it leaves.
@@ -224,7 +228,7 @@ class Session(dict[str, Any]):
             try:
                 self._payload = config.signing_serializer.verify(value, config.accepted_age)
             except BadData as exc:
-                _log_rejected(config, exc)
+                log_rejected(config.session_cookie, exc)
 
     def _load(self, config: SessionConfig) -> None:
         self._is_loaded = True
@@ -235,7 +239,7 @@ class Session(dict[str, Any]):
                 dict.update(self, config.signing_serializer.load_payload(self._payload))
             except BadData as exc:
                 self._payload = None
-                _log_rejected(config, exc)
+                log_rejected(config.session_cookie, exc)
 
     def _is_due_for_refresh(self, config: SessionConfig) -> bool:
         if not self._is_loaded:
@@ -425,7 +429,7 @@ def warn_of_late_changes(session: Session) -> None:
         and not session._is_changed
         and session._is_changed_inside()
     ):
-        _log_late_change()
+        log_late_change()
 
 
 def warn_of_refused_websocket(session: Session) -> None:
@@ -433,10 +437,7 @@ def warn_of_refused_websocket(session: Session) -> None:
     Report changes that are lost because a WebSocket is closed before it was accepted: no header goes out.
     """
     if not session._is_saved and session.modified:
-        logger.warning(
-            "The session was changed, but the WebSocket was closed before it was accepted, and the change is lost;"
-            " refuse with WebSocket.send_denial_response() instead."
-        )
+        log_refused_websocket()
 
 
 def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
@@ -448,12 +449,7 @@ def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     else:
         line = config.cookie.set(value)
     if len(line) > MAX_COOKIE_BYTES:
-        logger.warning(
-            "The cookie %r takes %d bytes; over %d browsers may drop it and keep the old one. Store less.",
-            config.session_cookie,
-            len(line),
-            MAX_COOKIE_BYTES,
-        )
+        log_oversized(config.session_cookie, len(line))
     return line
 
 
@@ -471,21 +467,5 @@ def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:
     try:
         return config.signing_serializer.loads(value, config.accepted_age)
     except BadData:
-        logger.warning(
-            "The app also sets a cookie %r, and none of our keys can read it: a second session middleware uses the"
-            " same name, and one takes the other's place. Give one of them another name (session_cookie).",
-            config.session_cookie,
-        )
+        log_unreadable_answer(config.session_cookie)
         return None
-
-
-def _log_rejected(config: SessionConfig, reason: BadData) -> None:
-    # Our own messages: unlike those of itsdangerous they quote nothing that the client sent.
-    logger.info("The cookie %r was rejected: %s.", config.session_cookie, reason)
-
-
-def _log_late_change() -> None:
-    logger.warning(
-        "The session was changed after the response had started, and the change is lost;"
-        " change it before anything is sent: not in a background task, a stream, or an accepted WebSocket."
-    )

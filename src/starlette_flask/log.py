@@ -1,0 +1,78 @@
+"""
+What the logger ``starlette_flask.sessions`` says, and when. No record holds anything that a client sent.
+"""
+
+import logging
+
+from itsdangerous import BadData
+
+from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
+
+logger = logging.getLogger("starlette_flask.sessions")
+
+
+def log_rejected(name: str, reason: BadData) -> None:
+    """
+    The request's cookie isn't accepted: the session is empty.
+    """
+    # The messages are our own; those of itsdangerous quote the cookie.
+    logger.info("The cookie %r was rejected: %s.", name, reason)
+
+
+def log_oversized(name: str, size: int) -> None:
+    """
+    The cookie is sent, and browsers may not take it.
+    """
+    logger.warning(
+        "The cookie %r takes %d bytes; over %d browsers may drop it and keep the old one. Store less.",
+        name,
+        size,
+        MAX_COOKIE_BYTES,
+    )
+
+
+def log_late_change() -> None:
+    """
+    The session was changed when its cookie could no longer be sent.
+    """
+    logger.warning(
+        "The session was changed after the response had started, and the change is lost;"
+        " change it before anything is sent: not in a background task, a stream, or an accepted WebSocket."
+    )
+
+
+def log_refused_websocket() -> None:
+    """
+    The session was changed, and no header goes out.
+    """
+    logger.warning(
+        "The session was changed, but the WebSocket was closed before it was accepted, and the change is lost;"
+        " refuse with WebSocket.send_denial_response() instead."
+    )
+
+
+def log_unreadable_answer(name: str) -> None:
+    """
+    The app inside sets a cookie of our name that isn't ours.
+    """
+    logger.warning(
+        "The app also sets a cookie %r, and none of our keys can read it: a second session middleware uses the"
+        " same name, and one takes the other's place. Give one of them another name (session_cookie).",
+        name,
+    )
+
+
+def log_browsers_refuse(why: str) -> None:
+    """
+    The Flask app has settings that can't work.
+    """
+    logger.warning("The session cookie won't work, in the Flask app neither: %s", why)
+
+
+def log_overridden(interface: str, methods: str) -> None:
+    """
+    The Flask app's session interface does something in code, which its settings don't tell.
+    """
+    logger.warning(
+        "%s has its own %s: from_flask follows its settings, not what these methods do differently.", interface, methods
+    )
