@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from benchmarks.contenders import OURS, OURS_WITHOUT_NESTED, STARLETTE
+from benchmarks.payloads import PAYLOADS, json_size
 from benchmarks.results import Results
 from benchmarks.sessions import Cost
 
@@ -60,7 +61,7 @@ def _draw_scenarios(axes: Axes, costs: Sequence[Cost]) -> None:
             if cost.contender == contender
         ]
         axes.plot(*zip(*points, strict=True), linestyle="", color=color, marker=marker, markersize=8, label=contender)
-    axes.set_title("Cost of a session of 168 B: Starlette's is 1, less is better")
+    axes.set_title(f"Cost of a session of {json_size(PAYLOADS['s'])} B: Starlette's is 1, less is better")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(_RATIOS))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -80,14 +81,9 @@ def _draw_sizes(axes: Axes, costs: Sequence[Cost]) -> None:
                 for cost in costs
                 if (cost.contender, cost.scenario) == (contender, scenario)
             ]
-            if points:
-                axes.plot(*zip(*points, strict=True), color=color, marker=marker, linestyle=line)
-                # Reading, ours is the lower one; writing, the upper one.
-                above = (contender == OURS.name) == (scenario == "write")
-                place = (0, 7 if above else -14)
-                axes.annotate(
-                    f"{contender}, {scenario}", points[-1], xytext=place, textcoords="offset points", ha="right"
-                )
+            label = f"{contender}, {scenario}"
+            axes.plot(*zip(*points, strict=True), color=color, marker=marker, linestyle=line, label=label)
+    axes.legend(frameon=False)
     axes.set_title("Cost against size")
     axes.set_xlabel("bytes of JSON")
     axes.set_ylabel("µs for each request, net of the bare app")

@@ -38,6 +38,13 @@ class Results:
     servers: Sequence[Throughput] = ()
     growth: Growth | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """
+        Everything was measured.
+        """
+        return bool(self.sessions and self.sizes and self.servers and self.growth)
+
     def save(self, path: Path) -> None:
         """
         Write everything to *path*, and the verdicts, which follow from it.
@@ -77,8 +84,8 @@ def describe_environment() -> dict[str, str]:
     Return what the figures depend on: the versions, and the kind of machine, without its name.
     """
     environment = {
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        platform.python_implementation(): platform.python_version(),
+        platform.system(): f"{platform.machine()} with {os.cpu_count()} cores",
     }
     for package in PACKAGES:
         try:

@@ -49,8 +49,8 @@ class Load:
         requests: How many on each of the `CONNECTIONS` then.
     """
 
-    rounds: int = 15
-    requests: int = 250
+    rounds: int = 40
+    requests: int = 100
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _request(scenario: str, cookie: str | None) -> bytes:
 
 async def _ask(port: int, request: bytes, requests: int) -> float:
     """
-    Send *requests* on each connection, each after the answer to the one before, and return how many a second it were.
+    Send *requests* on each connection, each after the answer to the one before, and return the rate per second.
     """
     loop = asyncio.get_running_loop()
     clients = []

@@ -87,11 +87,12 @@ def measure_sizes(effort: Effort, sizes: Iterable[int] = SIZES) -> Iterator[Cost
 
 def settle_allocator() -> None:
     """
-    Bring the C library's allocator into the state of a server that has handled one large body.
+    Bring the C library's allocator into the state of a server that has been running for a while.
 
-    zlib takes some 260 KB for each compression and gives them back. To begin with, glibc returns them
-    to the system every time, and the page faults of taking them anew, some 60 us, would be most of
-    a write. Once a larger block was freed it keeps them: its threshold is dynamic (mallopt(3)).
+    zlib takes some 260 KB for each compression and gives them back. In a fresh process glibc returns
+    them to the system every time, and the page faults of taking them anew, some 60 us, would be most of
+    a write. Once a larger block was freed it keeps them: its threshold is dynamic (mallopt(3)). Reading one
+    large body does that, and so may importing an app; here nobody must be the lucky one who comes after.
     """
     block = bytearray(1024 * 1024)
     del block

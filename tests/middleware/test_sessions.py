@@ -1,5 +1,7 @@
 import re
+import sys
 from datetime import timedelta
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -205,3 +207,56 @@ def test_both_ways_of_starlette(touches: bool, monkeypatch: pytest.MonkeyPatch) 
     cookie = ask_asgi(app, "/write").cookie
     assert ask_asgi(app, "/read", cookies=[cookie]).body == b"ada"
     assert ask_asgi(app, "/nowhere", cookies=[cookie]).session_headers == {"set-cookie": [], "vary": []}
+
+
+def test_request_path_calls_no_itsdangerous() -> None:
+    """
+    Reading and writing a session runs no code of itsdangerous; it is needed at construction only.
+    """
+    app = SessionMiddleware(Starlette(routes=[Route("/write", write)]), "secret")
+    cookie = ask_asgi(app, "/write").cookie
+    called: set[str] = set()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        module = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] in ("itsdangerous", "starlette_flask"):
+            called.add(module.partition(".")[0])
+
+    sys.setprofile(note)
+    try:
+        answer = ask_asgi(app, "/write", cookies=[cookie])
+    finally:
+        sys.setprofile(None)
+    assert answer.set_cookie
+    assert called == {"starlette_flask"}
+
+
+class Untouchable(bytes):
+    """
+    A header's value that nobody may look at.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def test_parses_no_header_it_does_not_need() -> None:
+    """
+    Of the request's headers only the cookies are looked at, and those only when somebody asks.
+    """
+    seen: list[str | None] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/read":
+            seen.append(scope["session"].get("user"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    middleware = SessionMiddleware(app, "secret", refresh_each_request=False)
+    value = middleware.config.signing_serializer.dumps({"user": "ada"})
+    scope = http_scope("/read", cookies=[f"session={value}"])
+    scope["headers"].append((b"accept", Untouchable(b"*/*")))
+    run_asgi(middleware, scope, [])
+    assert seen == ["ada"]
+    scope = http_scope("/untouched")
+    scope["headers"] = Untouchable()
+    run_asgi(middleware, scope, [])
