@@ -221,12 +221,11 @@ class Session(dict[str, Any]):
     def _verify(self, config: SessionConfig) -> None:
         self._is_verified = True
         value = config.cookie.find(self._headers)
-        if value is None:
-            return
-        self._is_carried = True
-        if value:
+        if value is not None:
+            self._is_carried = True
             try:
-                self._payload = config.signing_serializer.verify(value, config.accepted_age)
+                if value:
+                    self._payload = config.signing_serializer.verify(value, config.accepted_age)
             except BadData as exc:
                 log_rejected(config.session_cookie, exc)
 
@@ -369,10 +368,11 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
             answers.append(value)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
     session._is_saved = True
-    is_modified = session._is_changed or (session._handed_out is not None and session._is_changed_inside())
-    if not is_modified and (answers or not config.refresh_each_request or not session._is_due_for_refresh(config)):
-        if not session.accessed:
-            return None
+    is_modified = type(session) is not _UntouchedSession and session.modified
+    is_due = config.refresh_each_request and not is_modified and not answers and session._is_due_for_refresh(config)
+    if not (is_modified or is_due or session.accessed):
+        return None
+    if not (is_modified or is_due):
         add_vary(result)
         return result
     data = dict(dict.items(session))

@@ -35,7 +35,7 @@ class QuartPair(Pair):
 class _QuartRequest(SimpleNamespace):
     @property
     def session(self) -> Any:
-        return quart.session._get_current_object()  # type: ignore[attr-defined]  # a proxy, whatever its annotation
+        return quart.session._get_current_object()
 
 
 def make_pair(**settings: Any) -> QuartPair:

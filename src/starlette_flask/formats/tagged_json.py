@@ -220,7 +220,11 @@ class TaggedJSONSerializer:
         self._writes_as = (sort_keys, ensure_ascii, provider)
         if provider is None:
             self._encode: Callable[[Any], str] = json.JSONEncoder(
-                sort_keys=sort_keys, ensure_ascii=ensure_ascii, default=_default, separators=(",", ":")
+                sort_keys=sort_keys,
+                ensure_ascii=ensure_ascii,
+                check_circular=False,  # tag() has been everywhere already
+                default=_default,
+                separators=(",", ":"),
             ).encode
             self._decode: Callable[[str], Any] = _loads_json
         else:
@@ -256,21 +260,32 @@ class TaggedJSONSerializer:
         """
         Turn *value* into what JSON can hold, tags included.
         """
-        if self.has_default_tags:
-            kind = type(value)
-            if kind in PLAIN_TYPES:
-                return value
-            # Nearly all containers end here. A dict of one key may need the escape below.
-            if kind is dict and len(value) != 1:
-                if PLAIN_TYPES.issuperset(map(type, value.values())):
-                    return value
-                return {key: item if type(item) in PLAIN_TYPES else self.tag(item) for key, item in value.items()}
-            if kind is list:
-                return [item if type(item) in PLAIN_TYPES else self.tag(item) for item in value]
+        if self.has_default_tags and self._is_plain(value):
+            return value
         for tag in self.order:
             if tag.check(value):
                 return tag.tag(value)
         return value
+
+    def _is_plain(self, value: Any) -> bool:
+        """
+        Tell whether no default tag stands for *value* or anything in it. Most sessions end here.
+        """
+        kind = type(value)
+        if kind is dict:
+            if len(value) == 1 and next(iter(value)) in self.tags:
+                return False
+            items = value.values()
+        elif kind is list:
+            items = value
+        else:
+            return kind in PLAIN_TYPES
+        if PLAIN_TYPES.issuperset(map(type, items)):
+            return True
+        for item in items:  # noqa: SIM110  # a generator costs more than what it looks at
+            if type(item) not in PLAIN_TYPES and not self._is_plain(item):
+                return False
+        return True
 
     def untag(self, value: Any) -> Any:
         """
