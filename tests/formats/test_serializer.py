@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 import zlib
@@ -15,6 +16,8 @@ from starlette_flask.formats.signing import TimestampSigner, base64_encode
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
 
 NOW = 1_700_000_000
+NOISE = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(64))
+"""Two kilobytes that don't get shorter."""
 
 
 def signed(encoded: bytes) -> bytes:
@@ -65,6 +68,7 @@ def deep(levels: int) -> bytes:
         pytest.param(b"." + base64_encode(b"nonsense"), "can't be inflated", id="not zlib"),
         pytest.param(b".", "can't be inflated", id="compressed nothing"),
         pytest.param(b"." + base64_encode(zlib.compress(b"{}" * 99)[:-8]), "can't be inflated", id="cut short"),
+        pytest.param(b"." + base64_encode(zlib.compress(NOISE)[:-8]), "can't be inflated", id="long, cut short"),
         pytest.param(b"." + base64_encode(zlib.compress(b" " * 50_000_000)), "inflates to more than", id="bomb"),
         pytest.param(base64_encode(b'{"a":"\xff"}'), r"can't be loaded \(UnicodeDecodeError\)", id="not UTF-8"),
         pytest.param(base64_encode(b"{"), r"can't be loaded \(JSONDecodeError\)", id="not JSON"),
