@@ -35,7 +35,8 @@ class QuartPair(Pair):
 class _QuartRequest(SimpleNamespace):
     @property
     def session(self) -> Any:
-        return quart.session._get_current_object()
+        proxy: Any = quart.session  # which isn't what its annotation says
+        return proxy._get_current_object()
 
 
 def make_pair(**settings: Any) -> QuartPair:
