@@ -82,7 +82,7 @@ class Session(dict[str, Any]):
 
         Set it to False to keep the changes made so far from being saved.
         """
-        return self._is_changed or self._is_changed_inside()
+        return self._is_changed or self._written_now() != self._handed_out
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -199,8 +199,8 @@ class Session(dict[str, Any]):
             if type(value) not in _IMMUTABLE_TYPES:
                 self._hand_out(key, value)
 
-    def _is_changed_inside(self) -> bool:
-        return any(self._as_written(key) != before for key, before in (self._handed_out or {}).items())
+    def _written_now(self) -> dict[str, bytes | None] | None:
+        return None if self._handed_out is None else {key: self._as_written(key) for key in self._handed_out}
 
     def _as_written(self, key: str) -> bytes | None:
         # == can't see 1 become True or 1.0. What would be written can.
@@ -210,11 +210,6 @@ class Session(dict[str, Any]):
             return self._config.signing_serializer.dump_payload({key: dict.__getitem__(self, key)})
         except (TypeError, ValueError, RecursionError):  # can't be written, which saving it will say
             return None
-
-    def _note_saved(self) -> None:
-        self._is_changed = False
-        if self._handed_out is not None:
-            self._handed_out = {key: self._as_written(key) for key in self._handed_out}
 
     # The request's cookie.
 
@@ -367,14 +362,19 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         if name == b"set-cookie" and (value := config.cookie.value_set_by(line, path)) is not None:
             answers.append(value)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
-    session._is_saved = True
-    is_modified = type(session) is not _UntouchedSession and session.modified
+    is_modified = session._is_changed
+    if session._handed_out is not None:
+        written_now = session._written_now()
+        is_modified = is_modified or written_now != session._handed_out
+        session._handed_out = written_now
     is_due = config.refresh_each_request and not is_modified and not answers and session._is_due_for_refresh(config)
+    session._is_saved = True  # what changes from here on is too late
     if not (is_modified or is_due or session.accessed):
         return None
     if not (is_modified or is_due):
         add_vary(result)
         return result
+    session._is_changed = False
     data = dict(dict.items(session))
     if theirs is not None:
         base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
@@ -386,7 +386,6 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     elif session._is_carried or answers:
         result.append((b"set-cookie", config.cookie.delete()))
     add_vary(result)
-    session._note_saved()
     return result
 
 
@@ -423,12 +422,7 @@ def warn_of_late_changes(session: Session) -> None:
     """
     Report changes inside values that came after the session was saved. Call it when the app has finished.
     """
-    if (
-        session._handed_out is not None
-        and session._is_saved
-        and not session._is_changed
-        and session._is_changed_inside()
-    ):
+    if session._handed_out is not None and session._is_saved and not session._is_changed and session.modified:
         log_late_change()
 
 
