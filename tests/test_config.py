@@ -5,14 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask.json.provider import DefaultJSONProvider
+from flask.json.tag import JSONTag
 from flask.json.tag import TaggedJSONSerializer as FlaskTaggedJSONSerializer
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
-from itsdangerous import Signer, URLSafeTimedSerializer
+from itsdangerous import BadPayload, Signer, URLSafeTimedSerializer, base64_encode
 from starlette.datastructures import Secret
 
 from starlette_flask import ConfigError, SessionConfig
+from starlette_flask.formats.serializer import SerializerUnavailable
 from tests.interop.apps import needs_flask
 
 LOGGER = "starlette_flask.sessions"
@@ -42,10 +44,12 @@ def make_app(interface: SessionInterface | None = None, /, **settings: Any) -> F
         pytest.param({"same_site": "none"}, "SameSite=None without Secure; set https_only", id="SameSite=None"),
         pytest.param({"partitioned": True}, "Partitioned without Secure; set https_only", id="partitioned"),
         pytest.param({"session_cookie": "__Host-s"}, "without Secure", id="__Host-"),
-        pytest.param({"session_cookie": "s;"}, "would corrupt the header", id="name"),
-        pytest.param({"path": "/;"}, "would corrupt the header", id="path"),
-        pytest.param({"domain": "a;b"}, "would corrupt the header", id="domain"),
+        pytest.param({"session_cookie": "s;"}, "can't be used", id="name"),
+        pytest.param({"path": "/;"}, "can't be used", id="path"),
+        pytest.param({"domain": "a;b"}, "can't be used", id="domain"),
         pytest.param({"signer_kwargs": {"sep": "!"}}, r"unknown signer_kwargs \['sep'\]", id="signer_kwargs"),
+        pytest.param({"signer_kwargs": {1: 2, "a": 3}}, r"unknown signer_kwargs \['1', 'a'\]", id="mixed keys"),
+        pytest.param({"https_only": "false"}, "https_only must be True or False, not the text 'false'", id="flag"),
         pytest.param({"signer_kwargs": ["hmac"]}, "signer_kwargs must be a dict", id="signer_kwargs of another type"),
         pytest.param({"max_age": "60"}, "max_age must be whole seconds or a timedelta", id="max_age"),
         pytest.param({"max_age": True}, "max_age must be whole seconds", id="max_age True"),
@@ -100,6 +104,8 @@ def test_compared_by_value() -> None:
     assert config == same
     assert hash(config) == hash(same)
     assert config != SessionConfig(secret_key="secret")
+    short = SessionConfig(secret_key="secret", max_age=timedelta(minutes=1), same_site="Lax", https_only=1)  # type: ignore[arg-type]
+    assert short == SessionConfig(secret_key="secret", max_age=60, https_only=True, secret_key_fallbacks=None)
     assert config != SessionConfig(secret_key="other", secret_key_fallbacks=["old"])
     assert config != SessionConfig(secret_key="secret", secret_key_fallbacks=["old"], path="/app")
 
@@ -111,6 +117,8 @@ def test_frozen() -> None:
     config = SessionConfig(secret_key="secret")
     with pytest.raises(AttributeError):
         config.path = "/app"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        config.signer_kwargs["key_derivation"] = "none"  # type: ignore[index]
 
 
 def test_secrets_stay_out_of_repr() -> None:
@@ -181,6 +189,9 @@ def test_from_mapping_defaults() -> None:
         pytest.param({"SECRET_KEY": "s", "SESSION_COOKIE_NAME": None}, "cookie name must be str", id="name"),
         pytest.param({"SECRET_KEY": "s", "APPLICATION_ROOT": None}, "cookie path must be str", id="path"),
         pytest.param({"SECRET_KEY": "s", "SESSION_TYPE": "redis"}, "SESSION_TYPE='redis' keeps", id="Flask-Session"),
+        pytest.param({"SECRET_KEY": "s", "SECRET_KEY_FALLBACKS": ""}, "must be a list", id="empty bare string"),
+        pytest.param({"SECRET_KEY": "s", "SESSION_COOKIE_SECURE": "False"}, "not the text 'False'", id="flag"),
+        pytest.param({"SECRET_KEY": "s", "SESSION_COOKIE_DOMAIN": 5}, "domain must be str or None", id="domain"),
         pytest.param(None, "takes a mapping of config keys, not NoneType", id="no mapping"),
     ],
 )
@@ -263,7 +274,11 @@ class NeedsRequest(SecureCookieSessionInterface):
             "in a way of its own",
             id="fallback signers",
         ),
-        pytest.param(make_app(NeedsRequest()), "NeedsRequest answers within a request only", id="needs a request"),
+        pytest.param(make_app(NeedsRequest()), "NeedsRequest, or a teardown function of", id="needs a request"),
+            make_app(NeedsRequest()),
+            "NeedsRequest, or a teardown function of the app, works within a request only",
+            id="needs a request",
+        ),
         pytest.param("not an app", "takes the Flask app itself, not str", id="no app"),
     ],
 )
@@ -314,6 +329,83 @@ def test_overridden_methods(caplog: pytest.LogCaptureFixture) -> None:
     SessionConfig.from_flask(make_app(Interface()))
     [record] = caplog.records
     assert "Interface has its own should_set_cookie: from_flask follows its settings" in record.getMessage()
+
+
+def test_current_app() -> None:
+    """
+    current_app is the app of this moment, and it is the app that is asked later on.
+    """
+    app = make_app()
+    app.session_interface = interface_with_tag()
+    with app.app_context():
+        config = SessionConfig.from_flask(current_app)  # a proxy
+    serializer = config.signing_serializer
+    assert serializer.loads(serializer.dumps({"a": 1j})) == {"a": 1j}
+
+
+def test_teardown_that_needs_a_request() -> None:
+    """
+    An app whose teardown fails outside a request can't be asked, and the message says what to do.
+    """
+    app = make_app()
+
+    @app.teardown_appcontext
+    def close(error: BaseException | None) -> None:
+        raise AttributeError("db")
+
+    with pytest.raises(ConfigError, match=r"or a teardown function of the app.*AttributeError: db.*from_mapping"):
+        SessionConfig.from_flask(app)
+
+
+class TagComplex(JSONTag):
+    key = " c"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, complex)
+
+    def to_json(self, value: Any) -> Any:
+        return [value.real, value.imag]
+
+    def to_python(self, value: Any) -> Any:
+        return complex(*value)
+
+
+def interface_with_tag() -> SecureCookieSessionInterface:
+    class Interface(SecureCookieSessionInterface):
+        serializer = FlaskTaggedJSONSerializer()
+
+    Interface.serializer.register(TagComplex)
+    return Interface()
+
+
+def test_failing_context_is_no_empty_session() -> None:
+    """
+    A session that the app can't read just now is not empty: it would be saved over the real one.
+    """
+    app = make_app(interface_with_tag())
+    failing = False
+
+    @app.teardown_appcontext
+    def close(error: BaseException | None) -> None:
+        if failing:
+            raise ConnectionError
+
+    serializer = SessionConfig.from_flask(app).signing_serializer
+    value = serializer.dumps({"a": 1j})
+    theirs = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    with pytest.raises(BadPayload, match="TypeError"):
+        serializer.loads(sign_payload(theirs, b'{"a":{" c":1}}'))
+    failing = True
+    with pytest.raises(SerializerUnavailable, match="look at its teardown functions"):
+        serializer.loads(value)
+
+
+def sign_payload(serializer: Any, payload: bytes) -> str:
+    """
+    Sign what the serializer itself wouldn't write.
+    """
+    signed: bytes = serializer.make_signer(serializer.salt).sign(base64_encode(payload))
+    return signed.decode()
 
 
 class DuckInterface:

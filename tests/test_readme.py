@@ -29,10 +29,20 @@ def test_shared_session() -> None:
     """
     Who logs in to the mounted Flask app is known to FastAPI.
     """
-    browser = browser_of(run(SHARED, MOUNTED)["app"])
+    browser = browser_of(run(SHARED)["app"])
     assert browser.visit("/me").json == {"user": None}
     assert browser.visit("/legacy/login/ada", method="POST").body == b"welcome"
     assert browser.visit("/me").json == {"user": "ada"}
+
+
+def test_side_by_side() -> None:
+    """
+    So it is when the middleware is around the new part only.
+    """
+    browser = browser_of(run(SHARED, MOUNTED)["parent"])
+    assert browser.visit("/api/whoami").json == {"user": None}
+    assert browser.visit("/legacy/login/ada", method="POST").body == b"welcome"
+    assert browser.visit("/api/whoami").json == {"user": "ada"}
 
 
 def test_settings_instead_of_the_app() -> None:

@@ -2,7 +2,9 @@ import copy
 import json
 import logging
 import pickle
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import time_machine
 
 from starlette_flask import Session, SessionConfig
 from starlette_flask.formats.cookies import Header
-from starlette_flask.session import merge, open_session, save_session, take_content
+from starlette_flask.session import merge, open_session, save_session, take_content, warn_of_late_changes
 
 CONFIG = SessionConfig(secret_key="secret", same_site=None)
 DATA = {"cart": {"items": [1]}, "pair": [1, 2], "user": "ada"}
@@ -31,7 +33,7 @@ def saved(session: Session, config: SessionConfig = CONFIG) -> dict[str, Any] | 
     """
     What the response makes of the session: its new content, empty if deleted, None if nothing is set.
     """
-    headers = save_session(config, session, [], "/") or []
+    headers = save_session(config, session, [], "/")
     lines = [value.decode() for name, value in headers if name == b"set-cookie"]
     if not lines:
         return None
@@ -233,7 +235,7 @@ def test_untouched_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     config = SessionConfig(secret_key="secret", refresh_each_request=False)
     session = opened({"_permanent": True}, config)
     monkeypatch.setattr(type(config.cookie), "find", None)
-    assert save_session(config, session, [], "/") is None
+    assert save_session(config, session, [], "/") == []
 
 
 def test_untouched_is_loaded_only_if_permanent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +244,7 @@ def test_untouched_is_loaded_only_if_permanent(monkeypatch: pytest.MonkeyPatch) 
     """
     session = opened(DATA)
     monkeypatch.setattr(type(CONFIG.signing_serializer), "load_payload", None)
-    assert save_session(CONFIG, session, [], "/") is None
+    assert save_session(CONFIG, session, [], "/") == []
 
 
 @pytest.mark.parametrize("lazy", [True, False])
@@ -265,7 +267,7 @@ def test_refresh_needs_content() -> None:
     serializer = CONFIG.signing_serializer
     signed = serializer._signer.sign(b"." + b"eJyrVoovSC3KTcxLzCtRsiopKk2tBQBTTgdf")
     session = open_session(CONFIG, [(b"cookie", b"session=" + signed)])
-    assert save_session(CONFIG, session, [], "/") is None
+    assert save_session(CONFIG, session, [], "/") == []
 
 
 def test_new() -> None:
@@ -355,7 +357,7 @@ def test_clear(data: dict[str, Any] | None, expected: str | None) -> None:
     """
     session = opened(data)
     session.clear()
-    headers = save_session(CONFIG, session, [], "/") or []
+    headers = save_session(CONFIG, session, [], "/")
     assert [value.decode() for name, value in headers if name == b"set-cookie"] == ([expected] if expected else [])
     assert (b"vary", b"Cookie") in headers
 
@@ -396,7 +398,7 @@ def test_lifetime(options: dict[str, Any], data: dict[str, Any], attributes: str
     with time_machine.travel(1_700_000_000, tick=False):
         session = opened(None, config)
         session.update(data)
-        headers = save_session(config, session, [], "/") or []
+        headers = save_session(config, session, [], "/")
     [line] = [value.decode() for name, value in headers if name == b"set-cookie"]
     assert line.partition(";")[2] == attributes.removeprefix(";") + ("; " if attributes else " ") + "HttpOnly; Path=/"
 
@@ -410,7 +412,7 @@ def test_size(size: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None
     def longest_line(config: SessionConfig) -> int:
         session = opened(None, config)
         session["a"] = 1
-        return max(len(value) for _, value in save_session(config, session, [], "/") or [])
+        return max(len(value) for _, value in save_session(config, session, [], "/"))
 
     short = longest_line(SessionConfig(secret_key="secret"))
     padded = SessionConfig(secret_key="secret", path="/" + "x" * (size - short))
@@ -452,6 +454,36 @@ def test_assigned_content() -> None:
     assert saved(session) == {"x": 1}
     with pytest.raises(TypeError, match="was set to NoneType; assign a dict, or call"):
         take_content(session, None)
+
+
+def test_first_touch_from_several_threads() -> None:
+    """
+    Whoever comes first, nobody sees the session half loaded.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(200):
+                session = opened(DATA)
+                assert list(pool.map(lambda key, session=session: session.get(key), ["user"] * 8)) == ["ada"] * 8
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_failed_save_is_not_late(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    A session that couldn't be saved is an error of its own, and nothing is said of lateness.
+    """
+    session = opened(copy.deepcopy(DATA))
+    session["pair"].append({1})
+    with pytest.raises(TypeError):
+        saved(session)
+    warn_of_late_changes(session)
+    session["pair"].pop()
+    session["x"] = 1
+    assert saved(session) == {**DATA, "x": 1}
+    assert caplog.records == []
 
 
 def test_late_change(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from email.utils import formatdate
 from enum import Enum
 from time import time
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -90,7 +91,7 @@ class SessionConfig:
     domain: str | None = None
     salt: str | bytes = field(default="cookie-session", compare=False)
     signer_kwargs: Mapping[str, Any] | None = field(default=None, hash=False)
-    secret_key_fallbacks: Iterable[str | bytes | Secret] = field(default=(), repr=False, compare=False)
+    secret_key_fallbacks: Iterable[str | bytes | Secret] | None = field(default=(), repr=False, compare=False)
     partitioned: bool = False
     http_only: bool = True
     refresh_each_request: bool = True
@@ -115,6 +116,8 @@ class SessionConfig:
         set_field(self, "secret_key", _plain_key(self.secret_key))
         set_field(self, "secret_key_fallbacks", _plain_fallbacks(self.secret_key_fallbacks))
         set_field(self, "signer_kwargs", _complete_signer_kwargs(self.signer_kwargs))
+        for name in ("https_only", "http_only", "partitioned", "refresh_each_request"):
+            set_field(self, name, _flag(getattr(self, name), name))
         set_field(self, "serializer", as_payload_serializer(self.serializer))
         permanent = _duration(self.permanent_session_lifetime, "permanent_session_lifetime")
         set_field(self, "permanent_session_lifetime", permanent)
@@ -122,16 +125,18 @@ class SessionConfig:
         if self.max_age is not None:
             age = permanent if isinstance(self.max_age, Unset) else _duration(self.max_age, "max_age")
             set_field(self, "accepted_age", int(age.total_seconds()))
+            if not isinstance(self.max_age, Unset):
+                set_field(self, "max_age", self.accepted_age)
         else:
             set_field(self, "accepted_age", None)
         cookie = Cookie(
             name=self.session_cookie,
             path=self.path,
             domain=self.domain,
-            secure=bool(self.https_only),
-            http_only=bool(self.http_only),
+            secure=self.https_only,
+            http_only=self.http_only,
             same_site=self.same_site,
-            partitioned=bool(self.partitioned),
+            partitioned=self.partitioned,
         )
         if refusal := cookie.browser_refusal():
             if not _is_flask:
@@ -139,6 +144,7 @@ class SessionConfig:
             log_browsers_refuse(refusal)
         set_field(self, "cookie", cookie)
         set_field(self, "domain", cookie.domain)
+        set_field(self, "same_site", self.same_site and self.same_site.lower())
         signing_serializer = SessionSerializer(
             self.secret_key,  # type: ignore[arg-type]  # no Secret since _plain_key
             fallbacks=self.secret_key_fallbacks,  # type: ignore[arg-type]  # nor here
@@ -147,7 +153,7 @@ class SessionConfig:
             **self.signer_kwargs,
         )
         set_field(self, "signing_serializer", signing_serializer)
-        texts = (self.salt, self.secret_key, *self.secret_key_fallbacks)
+        texts = (self.salt, self.secret_key, *(self.secret_key_fallbacks or ()))
         set_field(self, "_key_bytes", tuple(text.encode() if isinstance(text, str) else text for text in texts))
 
     @classmethod
@@ -166,7 +172,7 @@ class SessionConfig:
         """
         settings, signing = ask_app(app)
         # Flask takes a bare string apart into keys, which can't be seen in what it answers.
-        _plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or ())
+        _plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or None)
         return cls._from_settings(settings, signing)
 
     @classmethod
@@ -193,7 +199,7 @@ class SessionConfig:
         settings["SESSION_COOKIE_PATH"] = settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"]
         signing = {
             "secret_key": settings["SECRET_KEY"],
-            "secret_key_fallbacks": settings["SECRET_KEY_FALLBACKS"] or (),
+            "secret_key_fallbacks": settings["SECRET_KEY_FALLBACKS"],
         }
         return cls._from_settings(settings, signing)
 
@@ -204,12 +210,12 @@ class SessionConfig:
         return cls(
             session_cookie=settings["SESSION_COOKIE_NAME"],
             path=quote(path, safe="%!$&'()*+,/:=@") if isinstance(path, str) else path,
-            domain=domain.partition(":")[0] if isinstance(domain, str) and domain else None,
-            same_site=same_site.lower() if hasattr(same_site, "lower") else same_site,
-            https_only=bool(settings["SESSION_COOKIE_SECURE"] or settings["SESSION_COOKIE_PARTITIONED"]),
-            http_only=bool(settings["SESSION_COOKIE_HTTPONLY"]),
-            partitioned=bool(settings["SESSION_COOKIE_PARTITIONED"]),
-            refresh_each_request=bool(settings["SESSION_REFRESH_EACH_REQUEST"]),
+            domain=domain.partition(":")[0] if isinstance(domain, str) and domain else domain or None,
+            same_site=same_site,
+            https_only=settings["SESSION_COOKIE_SECURE"] or settings["SESSION_COOKIE_PARTITIONED"],
+            http_only=settings["SESSION_COOKIE_HTTPONLY"],
+            partitioned=settings["SESSION_COOKIE_PARTITIONED"],
+            refresh_each_request=settings["SESSION_REFRESH_EACH_REQUEST"],
             permanent_session_lifetime=settings["PERMANENT_SESSION_LIFETIME"],
             _is_flask=True,
             **signing,
@@ -223,6 +229,8 @@ def _plain_key(key: Any) -> Any:
 
 
 def _plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
+    if fallbacks is None:  # Flask's default
+        return ()
     if isinstance(fallbacks, (str, bytes, Secret)) or not isinstance(fallbacks, Iterable):
         raise ConfigTypeError(
             "secret_key_fallbacks (SECRET_KEY_FALLBACKS) must be a list of keys;"
@@ -231,14 +239,20 @@ def _plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
     return tuple(str(key) if isinstance(key, Secret) else key for key in fallbacks)
 
 
-def _complete_signer_kwargs(signer_kwargs: Any) -> dict[str, Any]:
+def _complete_signer_kwargs(signer_kwargs: Any) -> Mapping[str, Any]:
     defaults = {"key_derivation": "hmac", "digest_method": hashlib.sha1}
     if not isinstance(signer_kwargs, (Mapping, type(None))):
         raise ConfigTypeError(f"signer_kwargs must be a dict, not {type(signer_kwargs).__name__}")
     given = {key: value for key, value in (signer_kwargs or {}).items() if value is not None}
     if unknown := given.keys() - defaults.keys():
-        raise ConfigError(f"unknown signer_kwargs {sorted(unknown)}; use key_derivation and digest_method")
-    return defaults | given
+        raise ConfigError(f"unknown signer_kwargs {sorted(map(str, unknown))}; use key_derivation and digest_method")
+    return MappingProxyType(defaults | given)
+
+
+def _flag(value: Any, what: str) -> bool:
+    if isinstance(value, (str, bytes)):  # of the environment, mostly, where "False" is true
+        raise ConfigTypeError(f"{what} must be True or False, not the text {value!r}")
+    return bool(value)
 
 
 def _duration(value: Any, what: str) -> timedelta:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
-from starlette_flask.formats.serializer import PayloadSerializer
+from starlette_flask.formats.serializer import PayloadSerializer, SerializerUnavailable
 from starlette_flask.formats.signing import DigestMethod
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
 from starlette_flask.log import log_overridden
@@ -43,6 +43,7 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
         ConfigError: The app has no secret key, or sessions that can't be followed.
         ConfigTypeError: It is no such app.
     """
+    app = getattr(app, "_get_current_object", lambda: app)()  # of current_app, which is bound to a moment
     if not hasattr(app, "session_interface"):
         raise ConfigTypeError(f"from_flask takes the Flask app itself, not {type(app).__name__}")
     interface = app.session_interface
@@ -71,10 +72,12 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
                 "PERMANENT_SESSION_LIFETIME": app.permanent_session_lifetime,
             }
             signing = _ask_serializer(app, interface.get_signing_serializer(app))
-    except RuntimeError as exc:
+    except ConfigError:
+        raise
+    except Exception as exc:  # the app's code may raise anything
         raise ConfigError(
-            f"{_name_of(interface)} answers within a request only ({exc});"
-            " give the settings as keywords or with SessionConfig.from_mapping"
+            f"{_name_of(interface)}, or a teardown function of the app, works within a request only"
+            f" ({type(exc).__name__}: {exc}); give the settings as keywords or with SessionConfig.from_mapping"
         ) from exc
     _warn_of_overrides(interface)
     return settings, signing
@@ -84,6 +87,8 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
 class InAppContext:
     """
     A serializer that runs code of the Flask app's own, called as the app calls it: in its context.
+
+    Leaving the context runs the app's teardown functions, as at the end of a request.
     """
 
     app: Any
@@ -95,8 +100,19 @@ class InAppContext:
             return dumped
 
     def loads(self, text: Any) -> Any:
-        with self.app.app_context():
-            return self.serializer.loads(text)
+        unreadable: Exception | None = None
+        try:
+            with self.app.app_context():
+                try:
+                    return self.serializer.loads(text)
+                except Exception as exc:  # the app's code may raise anything; load_payload judges it
+                    unreadable = exc
+        except Exception as exc:
+            raise SerializerUnavailable(
+                f"the Flask app's context failed while its session was read ({type(exc).__name__});"
+                " look at its teardown functions"
+            ) from exc
+        raise unreadable
 
 
 def _ask_serializer(app: FlaskApp, signing: Any) -> dict[str, Any]:

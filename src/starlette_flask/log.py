@@ -66,7 +66,7 @@ def log_browsers_refuse(why: str) -> None:
     """
     The Flask app has settings that can't work.
     """
-    logger.warning("The session cookie won't work, in the Flask app neither: %s", why)
+    logger.warning("The session cookie doesn't work here, nor in the Flask app: %s", why)
 
 
 def log_overridden(interface: str, methods: str) -> None:
@@ -74,5 +74,8 @@ def log_overridden(interface: str, methods: str) -> None:
     The Flask app's session interface does something in code, which its settings don't tell.
     """
     logger.warning(
-        "%s has its own %s: from_flask follows its settings, not what these methods do differently.", interface, methods
+        "%s has its own %s: from_flask follows its settings, not what these methods do differently."
+        " If they keep sessions elsewhere than in the cookie, the two apps won't see each other's.",
+        interface,
+        methods,
     )

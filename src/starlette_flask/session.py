@@ -3,11 +3,17 @@ The dict that a view sees, and the rules by which it is read, written and merged
 
 A request opens a session with `open_session` and saves it with `save_session`, as in
 ``flask.sessions.SecureCookieSessionInterface`` (Flask 3.1).
+
+The life of a session: it begins as an `_UntouchedSession`, which knows the request's headers and has looked at nothing.
+The first touch, reading or writing, *verifies* the cookie (finds it, checks signature and age), *loads* what it says,
+and makes the object a `Session`. From then on it notes what is changed, and which mutable values it hands out. When
+the response starts it is saved; what changes after that is reported.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from threading import RLock
 from typing import Any, cast
 from uuid import UUID
 
@@ -24,6 +30,9 @@ from starlette_flask.log import (
     log_rejected,
     log_unreadable_answer,
 )
+
+# Two threads of one request may touch its session at once; neither may see it half loaded.
+_first_touch = RLock()
 
 # Values that can't change while a view holds them.
 _IMMUTABLE_TYPES = PLAIN_TYPES | {bytes, datetime, UUID, Markup}
@@ -208,7 +217,7 @@ class Session(dict[str, Any]):
             return None
         try:
             return self._config.signing_serializer.dump_payload({key: dict.__getitem__(self, key)})
-        except (TypeError, ValueError, RecursionError):  # can't be written, which saving it will say
+        except Exception:  # whatever it is that can't be written, saving the session will say so
             return None
 
     # The request's cookie.
@@ -216,16 +225,15 @@ class Session(dict[str, Any]):
     def _verify(self, config: SessionConfig) -> None:
         self._is_verified = True
         value = config.cookie.find(self._headers)
-        if value is not None:
-            self._is_carried = True
-            try:
-                if value:
-                    self._payload = config.signing_serializer.verify(value, config.accepted_age)
-            except BadData as exc:
-                log_rejected(config.session_cookie, exc)
+        self._is_carried = value is not None
+        if not value:
+            return
+        try:
+            self._payload = config.signing_serializer.verify(value, config.accepted_age)
+        except BadData as exc:
+            log_rejected(config.session_cookie, exc)
 
     def _load(self, config: SessionConfig) -> None:
-        self._is_loaded = True
         if not self._is_verified:
             self._verify(config)
         if self._payload is not None:
@@ -234,14 +242,18 @@ class Session(dict[str, Any]):
             except BadData as exc:
                 self._payload = None
                 log_rejected(config.session_cookie, exc)
+        self._is_loaded = True
 
     def _is_due_for_refresh(self, config: SessionConfig) -> bool:
         if not self._is_loaded:
-            # Nobody touched it: look no further into the cookie than this question needs.
-            self._verify(config)
-            if self._payload is None or not config.signing_serializer.may_have_key(self._payload, b"_permanent"):
-                return False
-            self._load(config)
+            with _first_touch:
+                # Nobody touched it: look no further into the cookie than this question needs.
+                if not self._is_verified:
+                    self._verify(config)
+                if self._payload is None or not config.signing_serializer.may_have_key(self._payload, b"_permanent"):
+                    return False
+                if not self._is_loaded:
+                    self._load(config)
         return bool(dict.get(self, "_permanent"))
 
 
@@ -252,7 +264,9 @@ class _UntouchedSession(Session):
 
     def mark_accessed(self) -> None:
         if self._config is not None and not self._is_loaded:
-            self._load(self._config)
+            with _first_touch:
+                if not self._is_loaded:
+                    self._load(self._config)
         self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
         self.accessed = True
 
@@ -307,21 +321,22 @@ def open_session(
     return session
 
 
-def is_session_of(session: object, config: SessionConfig) -> bool:
+def is_session_of(session: Session, config: SessionConfig) -> bool:
     """
     Tell whether *session* is one that `open_session` made for an equal config.
     """
-    # Not isinstance: starsessions puts an object into the scope that raises when it is asked for its class.
-    return issubclass(type(session), Session) and cast(Session, session)._config == config
+    return session._config == config
 
 
 def is_session_of_another(session: object) -> bool:
     """
     Tell whether *session*, found in the scope, is another middleware's: ours with another config, or Starlette's.
     """
-    if issubclass(type(session), Session):
+    # Not isinstance: starsessions puts an object into the scope that raises when it is asked for its class.
+    kind = type(session)
+    if issubclass(kind, Session):
         return cast(Session, session)._config is not None
-    return hasattr(session, "modified")  # Starlette's, since 1.0
+    return kind.__module__ == "starlette.middleware.sessions"  # since 1.0; a plain dict before
 
 
 def take_content(session: Session, assigned: object) -> None:
@@ -339,9 +354,9 @@ def take_content(session: Session, assigned: object) -> None:
     session.update(assigned)
 
 
-def save_session(config: SessionConfig, session: Session, headers: Iterable[Header], path: str) -> list[Header] | None:
+def save_session(config: SessionConfig, session: Session, headers: Sequence[Header], path: str) -> list[Header]:
     """
-    Return the response's headers with the session in them, or None if they stay as they are.
+    Return the response's headers with the session in them.
 
     Mirrors ``flask.sessions.SecureCookieSessionInterface.save_session`` (Flask 3.1.3), with three
     differences: changes inside values count; a cookie that the request didn't carry is not deleted;
@@ -354,38 +369,36 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         path: The request's path.
 
     Raises:
-        TypeError: The session holds what JSON can't.
+        TypeError: The session holds what has no form in JSON.
+        RecursionError: The session is nested too deep, or holds itself.
     """
-    result = list(headers)
-    answers = []
-    for name, line in result:
-        if name == b"set-cookie" and (value := config.cookie.value_set_by(line, path)) is not None:
+    others: list[Header] = []
+    answers: list[bytes] = []
+    for header in headers:
+        if header[0].lower() == b"set-cookie" and (value := config.cookie.value_set_by(header[1], path)) is not None:
             answers.append(value)
+        else:
+            others.append(header)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
-    is_modified = session._is_changed
-    if session._handed_out is not None:
-        written_now = session._written_now()
-        is_modified = is_modified or written_now != session._handed_out
-        session._handed_out = written_now
+    written_now = session._written_now()
+    is_modified = session._is_changed or written_now != session._handed_out
     is_due = config.refresh_each_request and not is_modified and not answers and session._is_due_for_refresh(config)
-    session._is_saved = True  # what changes from here on is too late
-    if not (is_modified or is_due or session.accessed):
-        return None
-    if not (is_modified or is_due):
+    if is_modified or is_due:
+        data = dict(dict.items(session))
+        if theirs is not None:
+            base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
+            data = merge(base, data, theirs, config.signing_serializer.dump_payload)
+        result = others
+        if data:
+            result.append((b"set-cookie", _dump_cookie(config, data)))
+        elif session._is_carried or answers:
+            result.append((b"set-cookie", config.cookie.delete()))
+    else:
+        result = list(headers)
+    if is_modified or is_due or session.accessed:
         add_vary(result)
-        return result
-    session._is_changed = False
-    data = dict(dict.items(session))
-    if theirs is not None:
-        base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
-        data = merge(base, data, theirs, config.signing_serializer.dump_payload)
-    if answers:
-        result = [header for header in result if not _is_answer(config, header, path)]
-    if data:
-        result.append((b"set-cookie", _dump_cookie(config, data)))
-    elif session._is_carried or answers:
-        result.append((b"set-cookie", config.cookie.delete()))
-    add_vary(result)
+    # What changes from here on is too late.
+    session._is_saved, session._is_changed, session._handed_out = True, False, written_now
     return result
 
 
@@ -445,11 +458,6 @@ def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     if len(line) > MAX_COOKIE_BYTES:
         log_oversized(config.session_cookie, len(line))
     return line
-
-
-def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:
-    name, value = header
-    return name == b"set-cookie" and config.cookie.value_set_by(value, path) is not None
 
 
 def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:

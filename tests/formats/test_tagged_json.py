@@ -166,6 +166,30 @@ def test_not_json(text: str) -> None:
         TaggedJSONSerializer().loads(text)
 
 
+def test_depth_costs_no_more_than_size() -> None:
+    """
+    Every part of a value is looked at a few times at most, however deep it is.
+    """
+    looked_at = 0
+
+    class Counting(TaggedJSONSerializer):
+        def tag(self, value: Any) -> Any:
+            nonlocal looked_at
+            looked_at += 1
+            return super().tag(value)
+
+        def _is_plain(self, value: Any) -> bool:
+            nonlocal looked_at
+            looked_at += 1
+            return super()._is_plain(value)
+
+    value: Any = (1,)
+    for _ in range(100):
+        value = [value]
+    Counting().dumps(value)
+    assert looked_at < 400
+
+
 class TagComplex(JSONTag):
     key = "complex"
 

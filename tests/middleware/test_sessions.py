@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 from datetime import timedelta
@@ -6,12 +7,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from flask.sessions import SecureCookieSession
 from starlette.applications import Starlette
 from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import starlette_flask
 from starlette_flask import ConfigError, SessionConfig, SessionMiddleware
@@ -127,6 +129,10 @@ def test_published_defaults() -> None:
         pytest.param({"config": {"secret_key": "s"}}, "config must be a SessionConfig, not dict", id="no config"),
         pytest.param({"secret_key": "s", "allow_path_regex": "("}, "is not a regular expression", id="bad regex"),
         pytest.param({"secret_key": "s", "allow_path_regex": 1}, "must be str or a compiled pattern", id="no regex"),
+        pytest.param({"secret_key": "s", "allow_path_regex": b"/"}, "pattern of str, not b'/'", id="regex of bytes"),
+        pytest.param(
+            {"secret_key": "s", "allow_path_regex": re.compile(b"/")}, "pattern of str", id="compiled regex of bytes"
+        ),
     ],
 )
 def test_bad_configuration(options: dict[str, Any], message: str) -> None:
@@ -168,6 +174,101 @@ def test_sent_messages_are_not_changed() -> None:
     sent = run_asgi(SessionMiddleware(app, "secret"), http_scope("/"), [])
     assert len(sent[0]["headers"]) == 3
     assert start == {"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]}
+
+
+def test_headers_may_come_once_only() -> None:
+    """
+    Headers are an iterable: they are read once and all of them are sent.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": (pair for pair in [(b"x", b"y")])})
+
+    sent = run_asgi(SessionMiddleware(app, "secret"), http_scope("/"), [])
+    assert list(sent[0]["headers"]) == [(b"x", b"y")]
+
+
+def test_headers_in_capitals() -> None:
+    """
+    An app that spells its headers with capitals is understood all the same.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["session"]["user"] = "ada"
+        headers = [(b"Set-Cookie", b"session=; Path=/; Max-Age=0"), (b"Vary", b"Cookie")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    sent = run_asgi(SessionMiddleware(app, "secret"), http_scope("/"), [])
+    assert [name for name, _ in sent[0]["headers"]] == [b"Vary", b"set-cookie"]
+
+
+def test_path_regex_sees_the_whole_path() -> None:
+    """
+    The path that must match has the prefix of mounts in it.
+    """
+    inner = Starlette(routes=[Route("/read", read)])
+    inner.add_middleware(SessionMiddleware, secret_key="secret", allow_path_regex="/sub/.*")
+    app = Starlette(routes=[Mount("/sub", inner)])
+    assert ask_asgi(app, "/sub/read").body == b"nobody"
+
+
+def test_content_assigned_between_equal_middlewares() -> None:
+    """
+    What is assigned between two equal middlewares is the content for both.
+    """
+
+    def assigning(app: ASGIApp) -> ASGIApp:
+        async def assign(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["session"] = {"user": "eve"}
+            await app(scope, receive, send)
+
+        return assign
+
+    app = SessionMiddleware(assigning(make_app(secret_key="secret")), "secret")
+    cookie = ask_asgi(app, "/write").cookie
+    answer = ask_asgi(app, "/read", cookies=[cookie])
+    assert answer.body == b"eve"
+    assert app.config.signing_serializer.loads(answer.cookie.partition("=")[2]) == {"user": "eve"}
+
+
+def test_session_of_flask_as_content() -> None:
+    """
+    Any mapping will do as content, one that has attributes of a session included.
+    """
+
+    async def assign(request: Request) -> Response:
+        request.scope["session"] = SecureCookieSession({"user": "eve"})
+        return Response()
+
+    app = Starlette(routes=[Route("/", assign)])
+    app.add_middleware(SessionMiddleware, secret_key="secret")
+    assert ask_asgi(app, "/").set_cookie
+
+
+def test_error_of_the_view_comes_first() -> None:
+    """
+    A value that can't be written doesn't hide what went wrong in the view.
+    """
+
+    class Failing:
+        def dumps(self, value: Any) -> str:
+            if "broken" in str(value):
+                raise AttributeError("serializer")
+            return json.dumps(value)
+
+        def loads(self, text: str) -> Any:
+            return json.loads(text)
+
+    async def view(scope: Scope, receive: Receive, send: Send) -> None:
+        cart = scope["session"]["cart"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        cart.append("broken")
+        raise KeyError("view")
+
+    middleware = SessionMiddleware(view, "secret", serializer=Failing())
+    value = middleware.config.signing_serializer.dumps({"cart": []})
+    with pytest.raises(KeyError, match="view"):
+        run_asgi(middleware, http_scope("/", cookies=[f"session={value}"]), [])
 
 
 def test_headers_may_be_missing() -> None:

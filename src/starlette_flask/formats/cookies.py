@@ -73,12 +73,12 @@ class Cookie:
     def __post_init__(self) -> None:
         if not _fits(_NAME, self.name, "cookie name"):
             raise ConfigError(
-                f"the cookie name {self.name!r} would corrupt the header;"
+                f"the cookie name {self.name!r} can't be used: no header can carry it;"
                 " use letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)"
             )
         if not _fits(_PATH, self.path, "cookie path"):
             raise ConfigError(
-                f"the cookie path {self.path!r} would corrupt the header;"
+                f"the cookie path {self.path!r} can't be used;"
                 " start it with / and percent-encode what is not ASCII, control characters and ';'"
             )
         domain = _ascii_domain(self.domain) if self.domain is not None else None
@@ -127,12 +127,10 @@ class Cookie:
         Args:
             headers: The ASGI headers; the names are in lower case, as ASGI has them everywhere.
         """
-        found = None
-        for name, value in headers:
-            if name == b"cookie":
-                found = value if found is None else found + b";" + value
-        if found is None:
+        lines = [value for name, value in headers if name == b"cookie"]
+        if not lines:
             return None
+        found = lines[0] if len(lines) == 1 else b";".join(lines)
         at = found.find(self._name)
         if at < 0:
             return None
@@ -156,8 +154,7 @@ class Cookie:
                     break
                 continue
             if match[1] == self._name:
-                value = match[2] or b""
-                return _ESCAPE.sub(_unescape, value[1:-1]) if value[:1] == b'"' else value
+                return _unquoted(match[2] or b"")
             position = match.end()
         return None
 
@@ -208,7 +205,7 @@ class Cookie:
         )
         if not is_this:
             return None
-        return b"" if _is_expired(given) else value.strip()
+        return b"" if _is_expired(given) else _unquoted(value.strip())
 
 
 def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
@@ -221,7 +218,7 @@ def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
     """
     first = None
     for index, (key, value) in enumerate(headers):
-        if key == b"vary":
+        if key.lower() == b"vary":
             if name.lower() in (item.strip() for item in value.lower().split(b",")):
                 return
             if first is None:
@@ -259,9 +256,15 @@ def _ascii_domain(domain: str) -> str:
         raise ConfigError(f"the cookie domain {domain!r} is not a domain name") from exc
     if not _DOMAIN.fullmatch(domain):
         raise ConfigError(
-            f"the cookie domain {domain!r} would corrupt the header; give a name such as 'example.com', without a port"
+            f"the cookie domain {domain!r} can't be used; give a name such as 'example.com', without a port"
         )
     return domain
+
+
+def _unquoted(value: bytes) -> bytes:
+    if len(value) < 2 or value[0] != _QUOTE or value[-1] != _QUOTE:
+        return value
+    return _ESCAPE.sub(_unescape, value[1:-1])
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -22,6 +22,14 @@ MAX_DEFLATE_RATIO = 1032
 """No byte of a zlib stream can stand for more than this many bytes (zlib's technical details)."""
 
 
+class SerializerUnavailable(RuntimeError):  # noqa: N818  # it isn't the payload's error
+    """
+    A payload serializer couldn't do its work, for a reason that isn't the payload.
+
+    Not an empty session: it would be saved over the real one.
+    """
+
+
 class PayloadSerializer(Protocol):
     """
     What turns a session's data into text or bytes and back: `TaggedJSONSerializer`, or your own.
@@ -77,7 +85,8 @@ class SessionSerializer:
         Return the cookie value for *data*, signed now.
 
         Raises:
-            TypeError: A value of *data* can't be serialized.
+            TypeError: A value of *data* has no form in JSON.
+            RecursionError: *data* is nested too deep, or holds itself.
         """
         payload = self.dump_payload(data)
         compressed = zlib.compress(payload)
@@ -133,9 +142,12 @@ class SessionSerializer:
 
         Raises:
             itsdangerous.BadPayload: It is not a session.
+            SerializerUnavailable: A serializer of the Flask app's failed before it looked at the payload.
         """
         try:
             data = self._serializer.loads(payload.decode() if self._is_text else payload)
+        except SerializerUnavailable:
+            raise
         except RecursionError as exc:
             raise BadPayload("the payload is nested too deep") from exc
         # Tags and serializers may be anybody's code and raise anything. Whatever they say of a

@@ -74,16 +74,15 @@ class TimestampSigner:
         key_derivation: str = "hmac",
         digest_method: DigestMethod = hashlib.sha1,
     ) -> None:
-        if isinstance(fallbacks, (str, bytes)):
+        if isinstance(fallbacks, (str, bytes)) or not isinstance(fallbacks, Iterable):
             raise ConfigTypeError(
-                "the secret key fallbacks are one string, whose characters would each become a key; give a list of keys"
+                "the secret key fallbacks must be a list of keys; of a bare string each character would become a key"
             )
-        if not isinstance(salt, (str, bytes)):
-            raise ConfigTypeError(f"the salt must be str or bytes, not {type(salt).__name__}")
         if key_derivation not in get_args(KeyDerivation):
             raise ConfigError(f"unknown key_derivation {key_derivation!r}; use one of {get_args(KeyDerivation)}")
         if not callable(digest_method):
             raise ConfigTypeError("digest_method must be a constructor such as hashlib.sha256")
+        salt = _checked_bytes(salt, "salt")
         keys = [_checked_key(secret_key, "secret key")]
         keys += reversed([_checked_key(key, "secret key fallback") for key in fallbacks])
         signers = [Signer(key, salt=salt, key_derivation=key_derivation, digest_method=digest_method) for key in keys]
@@ -135,15 +134,19 @@ class TimestampSigner:
 
 
 def _checked_key(key: str | bytes, what: str) -> bytes:
-    if not isinstance(key, (str, bytes)):
-        raise ConfigTypeError(f"the {what} must be str or bytes, not {type(key).__name__}")
-    if not key:
+    if not key and isinstance(key, (str, bytes)):
         raise ConfigError(
             f"the {what} is empty; set it to the Flask app's SECRET_KEY,"
             " or make one with: python -c 'import secrets; print(secrets.token_hex())'"
         )
+    return _checked_bytes(key, what)
+
+
+def _checked_bytes(text: str | bytes, what: str) -> bytes:
+    if not isinstance(text, (str, bytes)):
+        raise ConfigTypeError(f"the {what} must be str or bytes, not {type(text).__name__}")
     try:
-        return key.encode() if isinstance(key, str) else key
+        return text.encode() if isinstance(text, str) else text
     except UnicodeEncodeError as exc:
         raise ConfigError(f"the {what} is not valid text; give it as bytes") from exc
 

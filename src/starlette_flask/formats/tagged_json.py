@@ -107,6 +107,10 @@ class PassDict(JSONTag):
 
 
 class TagTuple(JSONTag):
+    """
+    A tuple, named ones included; comes back as a plain tuple.
+    """
+
     key = " t"
 
     def check(self, value: Any) -> bool:
@@ -120,6 +124,10 @@ class TagTuple(JSONTag):
 
 
 class PassList(JSONTag):
+    """
+    A list, whose items may need tags.
+    """
+
     def check(self, value: Any) -> bool:
         return isinstance(value, list)
 
@@ -128,6 +136,10 @@ class PassList(JSONTag):
 
 
 class TagBytes(JSONTag):
+    """
+    Bytes, as base64.
+    """
+
     key = " b"
 
     def check(self, value: Any) -> bool:
@@ -158,6 +170,10 @@ class TagMarkup(JSONTag):
 
 
 class TagUUID(JSONTag):
+    """
+    A UUID, as 32 hexadecimal digits.
+    """
+
     key = " u"
 
     def check(self, value: Any) -> bool:
@@ -222,7 +238,7 @@ class TaggedJSONSerializer:
             self._encode: Callable[[Any], str] = json.JSONEncoder(
                 sort_keys=sort_keys,
                 ensure_ascii=ensure_ascii,
-                check_circular=False,  # tag() has been everywhere already
+                check_circular=False,  # whoever comes here has been everywhere already
                 default=_default,
                 separators=(",", ":"),
             ).encode
@@ -260,8 +276,14 @@ class TaggedJSONSerializer:
         """
         Turn *value* into what JSON can hold, tags included.
         """
-        if self.has_default_tags and self._is_plain(value):
-            return value
+        if self.has_default_tags:
+            kind = type(value)
+            if kind in PLAIN_TYPES:
+                return value
+            if kind is dict and len(value) != 1:  # of one key it may need the escape below
+                return {key: item if type(item) in PLAIN_TYPES else self.tag(item) for key, item in value.items()}
+            if kind is list:
+                return [item if type(item) in PLAIN_TYPES else self.tag(item) for item in value]
         for tag in self.order:
             if tag.check(value):
                 return tag.tag(value)
@@ -305,6 +327,8 @@ class TaggedJSONSerializer:
         """
         Tag *value* and dump it as compact JSON.
         """
+        if self.has_default_tags and self._is_plain(value):
+            return self._encode(value)
         return self._encode(self.tag(value))
 
     def loads(self, text: str) -> Any:

@@ -25,6 +25,8 @@ from starlette_flask.session import (
 )
 
 _CONNECTIONS = frozenset({"http", "websocket"})
+# Where the session is kept beside scope["session"], which others may replace.
+_OURS = "starlette_flask.session"
 # The messages that carry the response's headers: after them no cookie can be set.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -43,7 +45,7 @@ class SessionMiddleware:
         app: The ASGI app.
         config: Instead of the keywords, `SessionConfig.from_flask` or `SessionConfig.from_mapping`.
         allow_path_regex: Only paths that match it whole have a session; elsewhere there is no
-            ``scope["session"]``.
+            ``scope["session"]``. The path is ``scope["path"]``, with the prefix of mounts and the root path.
         track_nested: Save changes inside values (``session["cart"].append(1)``), which Flask doesn't.
 
     Raises:
@@ -97,17 +99,18 @@ class SessionMiddleware:
         self._allowed_path = _compiled(allow_path_regex)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] not in _CONNECTIONS
-            or (self._allowed_path is not None and self._allowed_path.fullmatch(scope["path"]) is None)
-            # With an equal config further out, that middleware's session is the request's.
-            or ("session" in scope and is_session_of(scope["session"], self.config))
+        if scope["type"] not in _CONNECTIONS or (
+            self._allowed_path is not None and self._allowed_path.fullmatch(scope["path"]) is None
         ):
+            await self.app(scope, receive, send)
+            return
+        if _OURS in scope and is_session_of(scope[_OURS], self.config):
+            # An equal config further out: that middleware's session is the request's.
             await self.app(scope, receive, send)
             return
 
         session = open_session(self.config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
-        scope["session"] = session
+        scope["session"] = scope[_OURS] = session
         root_path = scope.get("root_path")
 
         def send_with_session(message: Message) -> Awaitable[None]:
@@ -116,10 +119,8 @@ class SessionMiddleware:
                 if scope.get("session", session) is not session and not _is_foreign(scope, root_path):
                     take_content(session, scope["session"])
                     scope["session"] = session
-                headers = save_session(self.config, session, message.get("headers", ()), scope["path"])
-                if headers is not None:
-                    # A new message: the app may send the same one to everybody.
-                    message = {**message, "headers": headers}
+                headers = save_session(self.config, session, tuple(message.get("headers", ())), scope["path"])
+                message = {**message, "headers": headers}  # not changed in place: the app may send it to everybody
             elif kind == "websocket.close":
                 warn_of_refused_websocket(session)
             return send(message)
@@ -154,12 +155,14 @@ def _one_config(config: SessionConfig | None, options: dict[str, Any]) -> Sessio
 
 
 def _compiled(pattern: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    if not isinstance(getattr(pattern, "pattern", pattern), str):
+        raise ConfigTypeError(f"allow_path_regex must be str or a compiled pattern of str, not {pattern!r}")
     try:
-        return None if pattern is None else re.compile(pattern)
+        return re.compile(pattern)
     except re.error as exc:
         raise ConfigError(f"allow_path_regex={pattern!r} is not a regular expression: {exc}") from exc
-    except TypeError as exc:
-        raise ConfigTypeError(f"allow_path_regex must be str or a compiled pattern, not {pattern!r}") from exc
 
 
 def _request_touches_session() -> bool:
