@@ -275,10 +275,6 @@ class NeedsRequest(SecureCookieSessionInterface):
             id="fallback signers",
         ),
         pytest.param(make_app(NeedsRequest()), "NeedsRequest, or a teardown function of", id="needs a request"),
-            make_app(NeedsRequest()),
-            "NeedsRequest, or a teardown function of the app, works within a request only",
-            id="needs a request",
-        ),
         pytest.param("not an app", "takes the Flask app itself, not str", id="no app"),
     ],
 )

@@ -11,7 +11,7 @@ the response starts it is saved; what changes after that is reported.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from threading import RLock
 from typing import Any, cast
@@ -209,7 +209,7 @@ class Session(dict[str, Any]):
                 self._hand_out(key, value)
 
     def _written_now(self) -> dict[str, bytes | None] | None:
-        return None if self._handed_out is None else {key: self._as_written(key) for key in self._handed_out}
+        return self._handed_out and {key: self._as_written(key) for key in self._handed_out}
 
     def _as_written(self, key: str) -> bytes | None:
         # == can't see 1 become True or 1.0. What would be written can.
@@ -223,37 +223,36 @@ class Session(dict[str, Any]):
     # The request's cookie.
 
     def _verify(self, config: SessionConfig) -> None:
-        self._is_verified = True
         value = config.cookie.find(self._headers)
-        self._is_carried = value is not None
-        if not value:
-            return
-        try:
-            self._payload = config.signing_serializer.verify(value, config.accepted_age)
-        except BadData as exc:
-            log_rejected(config.session_cookie, exc)
+        if value is not None:
+            self._is_carried = True
+            try:
+                self._payload = config.signing_serializer.verify(value, config.accepted_age) if value else None
+            except BadData as exc:
+                log_rejected(config.session_cookie, exc)
+        self._is_verified = True
 
     def _load(self, config: SessionConfig) -> None:
-        if not self._is_verified:
-            self._verify(config)
-        if self._payload is not None:
-            try:
-                dict.update(self, config.signing_serializer.load_payload(self._payload))
-            except BadData as exc:
-                self._payload = None
-                log_rejected(config.session_cookie, exc)
-        self._is_loaded = True
+        with _first_touch:
+            if self._is_loaded:
+                return
+            if not self._is_verified:
+                self._verify(config)
+            if self._payload is not None:
+                try:
+                    dict.update(self, config.signing_serializer.load_payload(self._payload))
+                except BadData as exc:
+                    self._payload = None
+                    log_rejected(config.session_cookie, exc)
+            self._is_loaded = True
 
     def _is_due_for_refresh(self, config: SessionConfig) -> bool:
         if not self._is_loaded:
-            with _first_touch:
-                # Nobody touched it: look no further into the cookie than this question needs.
-                if not self._is_verified:
-                    self._verify(config)
-                if self._payload is None or not config.signing_serializer.may_have_key(self._payload, b"_permanent"):
-                    return False
-                if not self._is_loaded:
-                    self._load(config)
+            # Nobody touched it: look no further into the cookie than this question needs.
+            self._verify(config)
+            if self._payload is None or not config.signing_serializer.may_have_key(self._payload, b"_permanent"):
+                return False
+            self._load(config)
         return bool(dict.get(self, "_permanent"))
 
 
@@ -263,10 +262,8 @@ class _UntouchedSession(Session):
     """
 
     def mark_accessed(self) -> None:
-        if self._config is not None and not self._is_loaded:
-            with _first_touch:
-                if not self._is_loaded:
-                    self._load(self._config)
+        if self._config is not None:
+            self._load(self._config)
         self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
         self.accessed = True
 
@@ -354,7 +351,7 @@ def take_content(session: Session, assigned: object) -> None:
     session.update(assigned)
 
 
-def save_session(config: SessionConfig, session: Session, headers: Sequence[Header], path: str) -> list[Header]:
+def save_session(config: SessionConfig, session: Session, headers: Iterable[Header], path: str) -> list[Header]:
     """
     Return the response's headers with the session in them.
 
@@ -365,40 +362,41 @@ def save_session(config: SessionConfig, session: Session, headers: Sequence[Head
     Args:
         config: The one that *session* was opened with.
         session: The request's session.
-        headers: The response's ASGI headers; not changed.
+        headers: The response's ASGI headers; not changed, and returned as they are if there is nothing to say.
         path: The request's path.
 
     Raises:
         TypeError: The session holds what has no form in JSON.
         RecursionError: The session is nested too deep, or holds itself.
     """
-    others: list[Header] = []
-    answers: list[bytes] = []
-    for header in headers:
-        if header[0].lower() == b"set-cookie" and (value := config.cookie.value_set_by(header[1], path)) is not None:
+    if not isinstance(headers, list):
+        headers = list(headers)
+    answers = []
+    for name, line in headers:
+        if name.lower() == b"set-cookie" and (value := config.cookie.value_set_by(line, path)) is not None:
             answers.append(value)
-        else:
-            others.append(header)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
-    written_now = session._written_now()
+    written_now = session._handed_out and session._written_now()
     is_modified = session._is_changed or written_now != session._handed_out
     is_due = config.refresh_each_request and not is_modified and not answers and session._is_due_for_refresh(config)
+    if not (is_modified or is_due or session.accessed):
+        session._is_saved = True
+        return headers
+    result = list(headers)
     if is_modified or is_due:
         data = dict(dict.items(session))
         if theirs is not None:
             base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
-        result = others
+        if answers:
+            result = [header for header in result if not _is_answer(config, header, path)]
         if data:
             result.append((b"set-cookie", _dump_cookie(config, data)))
         elif session._is_carried or answers:
             result.append((b"set-cookie", config.cookie.delete()))
-    else:
-        result = list(headers)
-    if is_modified or is_due or session.accessed:
-        add_vary(result)
-    # What changes from here on is too late.
-    session._is_saved, session._is_changed, session._handed_out = True, False, written_now
+        session._is_changed, session._handed_out = False, written_now
+    add_vary(result)
+    session._is_saved = True  # what changes from here on is too late
     return result
 
 
@@ -458,6 +456,11 @@ def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     if len(line) > MAX_COOKIE_BYTES:
         log_oversized(config.session_cookie, len(line))
     return line
+
+
+def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:
+    name, line = header
+    return name.lower() == b"set-cookie" and config.cookie.value_set_by(line, path) is not None
 
 
 def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:

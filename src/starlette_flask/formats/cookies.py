@@ -127,10 +127,14 @@ class Cookie:
         Args:
             headers: The ASGI headers; the names are in lower case, as ASGI has them everywhere.
         """
-        lines = [value for name, value in headers if name == b"cookie"]
-        if not lines:
+        found = None
+        for name, value in headers:
+            if name == b"cookie":
+                if found is not None:  # HTTP/2 clients may send each cookie by itself
+                    return self._find_by_grammar(b";".join(value for name, value in headers if name == b"cookie"))
+                found = value
+        if found is None:
             return None
-        found = lines[0] if len(lines) == 1 else b";".join(lines)
         at = found.find(self._name)
         if at < 0:
             return None

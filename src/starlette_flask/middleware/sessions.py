@@ -119,8 +119,11 @@ class SessionMiddleware:
                 if scope.get("session", session) is not session and not _is_foreign(scope, root_path):
                     take_content(session, scope["session"])
                     scope["session"] = session
-                headers = save_session(self.config, session, tuple(message.get("headers", ())), scope["path"])
-                message = {**message, "headers": headers}  # not changed in place: the app may send it to everybody
+                given = message.get("headers", ())
+                headers = save_session(self.config, session, given, scope["path"])
+                if headers is not given:
+                    # A new message: the app may send the same one to everybody.
+                    message = {**message, "headers": headers}
             elif kind == "websocket.close":
                 warn_of_refused_websocket(session)
             return send(message)
