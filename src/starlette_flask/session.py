@@ -446,7 +446,7 @@ def warn_of_refused_websocket(session: Session) -> None:
 
 
 def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
-    value = config.signing_serializer.dumps(data)
+    value = config.signing_serializer.dump_value(data)
     if not isinstance(config.max_age, Unset):
         line = config.cookie.set(value, max_age=config.accepted_age)
     elif data.get("_permanent"):

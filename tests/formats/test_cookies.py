@@ -65,9 +65,9 @@ def test_set_and_delete(cookie: Cookie, flags: str) -> None:
     template = flags if "{}" in flags else "{}" + flags
     expires = "; Expires=Sun, 09 Sep 2001 01:46:40 GMT"
     deleted = "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
-    assert cookie.set("a").decode() == f"{cookie.name}=a" + template.format("")
-    assert cookie.set("a", max_age=60).decode() == f"{cookie.name}=a" + template.format("; Max-Age=60")
-    assert cookie.set("a", expires=10**9).decode() == f"{cookie.name}=a" + template.format(expires)
+    assert cookie.set(b"a").decode() == f"{cookie.name}=a" + template.format("")
+    assert cookie.set(b"a", max_age=60).decode() == f"{cookie.name}=a" + template.format("; Max-Age=60")
+    assert cookie.set(b"a", expires=10**9).decode() == f"{cookie.name}=a" + template.format(expires)
     assert cookie.delete().decode() == f"{cookie.name}=" + template.format(deleted)
 
 

@@ -67,8 +67,8 @@ class Cookie:
 
     _name: bytes = field(init=False, repr=False, compare=False)
     _prefix: bytes = field(init=False, repr=False, compare=False)
-    _domain: str = field(init=False, repr=False, compare=False)
-    _flags: str = field(init=False, repr=False, compare=False)
+    _domain: bytes = field(init=False, repr=False, compare=False)
+    _flags: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _fits(_NAME, self.name, "cookie name"):
@@ -98,8 +98,8 @@ class Cookie:
         set_field(self, "domain", domain)
         set_field(self, "_name", name)
         set_field(self, "_prefix", name + b"=")
-        set_field(self, "_domain", f"; Domain={domain}" if domain else "")
-        set_field(self, "_flags", flags)
+        set_field(self, "_domain", f"; Domain={domain}".encode("ascii") if domain else b"")
+        set_field(self, "_flags", flags.encode("ascii"))
 
     def browser_refusal(self) -> str | None:
         """
@@ -162,7 +162,7 @@ class Cookie:
             position = match.end()
         return None
 
-    def set(self, value: str, *, max_age: int | None = None, expires: float | None = None) -> bytes:
+    def set(self, value: bytes, *, max_age: int | None = None, expires: float | None = None) -> bytes:
         """
         Return the ``Set-Cookie`` line that sets this cookie.
 
@@ -171,16 +171,18 @@ class Cookie:
             max_age: Seconds to live, as ``Max-Age``.
             expires: Unix time of the end, as ``Expires``. Neither: until the browser is closed.
         """
-        lifetime = "" if expires is None else f"; Expires={formatdate(expires, usegmt=True)}"
+        line = self._prefix + value + self._domain
+        if expires is not None:
+            line += f"; Expires={formatdate(expires, usegmt=True)}".encode("ascii")
         if max_age is not None:
-            lifetime += f"; Max-Age={max_age}"
-        return f"{self.name}={value}{self._domain}{lifetime}{self._flags}".encode("ascii")
+            line += b"; Max-Age=%d" % max_age
+        return line + self._flags
 
     def delete(self) -> bytes:
         """
         Return the ``Set-Cookie`` line that deletes this cookie: same name, domain, path and flags.
         """
-        return self.set("", max_age=0, expires=0)
+        return self.set(b"", max_age=0, expires=0)
 
     def value_set_by(self, line: bytes, request_path: str) -> bytes | None:
         """

@@ -88,12 +88,18 @@ class SessionSerializer:
             TypeError: A value of *data* has no form in JSON.
             RecursionError: *data* is nested too deep, or holds itself.
         """
+        return self.dump_value(data).decode("ascii")
+
+    def dump_value(self, data: Mapping[str, Any]) -> bytes:
+        """
+        Return what `dumps` does, as bytes for a header.
+        """
         payload = self.dump_payload(data)
         compressed = zlib.compress(payload)
         # Flask's rule to the byte: the leading dot that marks compression counts as well.
         is_shorter = len(compressed) < len(payload) - 1
         encoded = b"." + base64_encode(compressed) if is_shorter else base64_encode(payload)
-        return self._signer.sign(encoded).decode("ascii")
+        return self._signer.sign(encoded)
 
     def loads(self, value: str | bytes, max_age: int | None = None) -> dict[str, Any]:
         """

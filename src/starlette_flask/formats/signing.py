@@ -96,8 +96,8 @@ class TimestampSigner:
         Append the current time and the newest key's signature.
         """
         now = int(time.time())
-        value = b"%b.%b" % (value, base64_encode(now.to_bytes((now.bit_length() + 7) // 8, "big")))
-        return b"%b.%b" % (value, self._macs[0].signature(value))
+        value += b"." + base64_encode(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+        return value + b"." + self._macs[0].signature(value)
 
     def unsign(self, signed: bytes, max_age: int | None = None) -> bytes:
         """
