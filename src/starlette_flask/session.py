@@ -262,8 +262,7 @@ class _UntouchedSession(Session):
     """
 
     def mark_accessed(self) -> None:
-        if self._config is not None:
-            self._load(self._config)
+        self._load(self._config)  # type: ignore[arg-type]  # open_session, which alone makes these, has set it
         self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
         self.accessed = True
 
