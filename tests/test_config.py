@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from flask import Flask, current_app
 from flask.json.provider import DefaultJSONProvider
-from flask.json.tag import JSONTag
 from flask.json.tag import TaggedJSONSerializer as FlaskTaggedJSONSerializer
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from itsdangerous import BadPayload, Signer, URLSafeTimedSerializer, base64_encode
@@ -15,6 +14,7 @@ from starlette.datastructures import Secret
 
 from starlette_flask import ConfigError, SessionConfig
 from starlette_flask.formats.serializer import SerializerUnavailable
+from tests.formats.test_tagged_json import FlaskTagComplex
 from tests.interop.apps import needs_flask
 
 LOGGER = "starlette_flask.sessions"
@@ -353,24 +353,11 @@ def test_teardown_that_needs_a_request() -> None:
         SessionConfig.from_flask(app)
 
 
-class TagComplex(JSONTag):
-    key = " c"
-
-    def check(self, value: Any) -> bool:
-        return isinstance(value, complex)
-
-    def to_json(self, value: Any) -> Any:
-        return [value.real, value.imag]
-
-    def to_python(self, value: Any) -> Any:
-        return complex(*value)
-
-
 def interface_with_tag() -> SecureCookieSessionInterface:
     class Interface(SecureCookieSessionInterface):
         serializer = FlaskTaggedJSONSerializer()
 
-    Interface.serializer.register(TagComplex)
+    Interface.serializer.register(FlaskTagComplex)
     return Interface()
 
 

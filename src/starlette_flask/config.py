@@ -192,8 +192,8 @@ class SessionConfig:
             raise ConfigTypeError(f"from_mapping takes a mapping of config keys, not {type(mapping).__name__}")
         if mapping.get("SESSION_TYPE") not in (None, "null"):
             raise ConfigError(
-                f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session),"
-                " which can't be shared; remove it if the app doesn't use it"
+                f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session), which can't be"
+                " shared; use Flask's own sessions in signed cookies, and remove the key where nobody uses it"
             )
         settings = {key: mapping.get(key, default) for key, default in _FLASK_DEFAULTS.items()}
         settings["SESSION_COOKIE_PATH"] = settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"]

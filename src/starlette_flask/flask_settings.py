@@ -49,8 +49,8 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
     interface = app.session_interface
     if not hasattr(interface, "get_signing_serializer"):
         raise ConfigError(
-            f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies;"
-            " only a subclass of flask.sessions.SecureCookieSessionInterface can be shared"
+            f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies, and others"
+            " can't be shared; use flask.sessions.SecureCookieSessionInterface, Flask's default, or a subclass of it"
         )
     is_flask = hasattr(app, "wsgi_app")
     if is_flask and not hasattr(app, "json"):

@@ -1,7 +1,7 @@
 """
 Cookies that released versions of Flask and Quart have written: ours reads each, and writes what Flask 3.1.3 wrote.
 
-Recorded with the versions named, installed one by one from PyPI (Flask 2.0.3, 2.1.3 and 2.2.5 with
+Recorded with the versions named, installed one by one (Flask 2.0.3, 2.1.3 and 2.2.5 with
 the Werkzeug of their time: 2.0.3, 2.1.2, 2.2.3), from the ``Set-Cookie`` line of a request in which
 the view put the data into the session key by key, with the secret key ``golden`` and the clock
 stopped at `RECORDED_AT`. They are not to be made again by the code that they test.
