@@ -194,7 +194,7 @@ def _badly_timed() -> Iterator[HostileCookie]:
         ("8 bytes", stamp(largest), future.format(largest - NOW), ERROR),
         ("9 bytes", stamp(largest + 1), NO_TIMESTAMP, {}),
         ("1,000 bytes", stamp(2**8000 - 1), NO_TIMESTAMP, {}),
-        ("broken base64", b"A", "the timestamp is malformed", {}),
+        ("broken base64", b"A", "the timestamp is missing or malformed", {}),
     ):
         yield HostileCookie(f"timestamp: {name}", (f"session={session_of(body, at=at)}",), reason, flask=flask)
     for name, value, flask in (

@@ -7,15 +7,16 @@ import logging
 from itsdangerous import BadData
 
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
+from starlette_flask.formats.signing import Refusal
 
 logger = logging.getLogger("starlette_flask.sessions")
 
 
-def log_rejected(name: str, reason: BadData) -> None:
+def log_rejected(name: str, reason: BadData | Refusal) -> None:
     """
     The request's cookie isn't accepted: the session is empty.
     """
-    # The messages are our own; those of itsdangerous quote the cookie.
+    # The words are our own; those of itsdangerous quote the cookie.
     logger.info("The cookie %r was rejected: %s.", name, reason)
 
 

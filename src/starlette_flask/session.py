@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from starlette_flask.config import SessionConfig, Unset
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
+from starlette_flask.formats.signing import Refusal
 from starlette_flask.formats.tagged_json import PLAIN_TYPES
 from starlette_flask.log import (
     log_late_change,
@@ -226,10 +227,12 @@ class Session(dict[str, Any]):
         value = config.cookie.find(self._headers)
         if value is not None:
             self._is_carried = True
-            try:
-                self._payload = config.signing_serializer.verify(value, config.accepted_age) if value else None
-            except BadData as exc:
-                log_rejected(config.session_cookie, exc)
+            if value:
+                payload = config.signing_serializer.check(value, config.accepted_age)
+                if isinstance(payload, Refusal):
+                    log_rejected(config.session_cookie, payload)
+                else:
+                    self._payload = payload
         self._is_verified = True
 
     def _load(self, config: SessionConfig) -> None:

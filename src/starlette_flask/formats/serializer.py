@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from itsdangerous import BadPayload
 
 from starlette_flask.exceptions import ConfigTypeError
-from starlette_flask.formats.signing import DigestMethod, TimestampSigner, base64_decode, base64_encode
+from starlette_flask.formats.signing import DigestMethod, Refusal, TimestampSigner, base64_decode, base64_encode
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
 
 # A browser keeps 4 KB, which zlib can blow up a thousandfold. Flask inflates without a limit;
@@ -125,15 +125,26 @@ class SessionSerializer:
         """
         if isinstance(value, str):
             value = value.encode(errors="surrogatepass")
-        encoded = self._signer.unsign(value, max_age)
+        payload = self.check(value, max_age)
+        if isinstance(payload, Refusal):
+            raise payload.to_error() from payload.cause
+        return payload
+
+    def check(self, value: bytes, max_age: int | None = None) -> bytes | Refusal:
+        """
+        Do what `verify` does, and return what it would raise as a `Refusal`.
+        """
+        encoded = self._signer.check(value, max_age)
+        if isinstance(encoded, Refusal):
+            return encoded
         try:
             if encoded[0] == b"."[0]:
                 return _inflate(base64_decode(encoded[1:]))
             return base64_decode(encoded)
         except Base64Error as exc:
-            raise BadPayload("the payload is not base64", exc) from exc
+            return Refusal(BadPayload, "the payload is not base64", cause=exc)
         except zlib.error as exc:
-            raise BadPayload("the payload can't be inflated", exc) from exc
+            return Refusal(BadPayload, "the payload can't be inflated", cause=exc)
 
     def dump_payload(self, data: Mapping[str, Any]) -> bytes:
         """
@@ -191,13 +202,13 @@ def as_payload_serializer(serializer: PayloadSerializer | None) -> PayloadSerial
     return serializer
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes | Refusal:
     if len(data) <= MAX_INFLATED_BYTES // MAX_DEFLATE_RATIO:
         return zlib.decompress(data)  # can't come to more than the limit, and is faster
     inflater = zlib.decompressobj()
     inflated = inflater.decompress(data, MAX_INFLATED_BYTES)
     if inflater.unconsumed_tail:
-        raise BadPayload(f"the payload inflates to more than {MAX_INFLATED_BYTES} bytes")
+        return Refusal(BadPayload, f"the payload inflates to more than {MAX_INFLATED_BYTES} bytes")
     if not inflater.eof:
         raise zlib.error("incomplete stream")
     return inflated

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from hmac import compare_digest
 from typing import Any, Literal, get_args
 
-from itsdangerous import BadSignature, BadTimeSignature, SignatureExpired, Signer
+from itsdangerous import BadData, BadPayload, BadSignature, BadTimeSignature, SignatureExpired, Signer
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 
@@ -112,25 +112,86 @@ class TimestampSigner:
             itsdangerous.BadTimeSignature: We signed it, but it carries no timestamp.
             itsdangerous.SignatureExpired: Too old, or signed in the future.
         """
+        value = self.check(signed, max_age)
+        if isinstance(value, Refusal):
+            raise value.to_error()
+        return value
+
+    def check(self, signed: bytes, max_age: int | None = None) -> "bytes | Refusal":
+        """
+        Do what `unsign` does, and return what it would raise as a `Refusal`.
+        """
         stamped, _, signature = signed.rpartition(b".")
         for mac in self._macs:
             if compare_digest(mac.signature(stamped), signature):
                 break
         else:
-            raise BadSignature("no key matches the signature")
+            return _BAD_SIGNATURE
         value, _, timestamp = stamped.rpartition(b".")
         try:
             signed_at = int.from_bytes(base64_decode(timestamp), "big")
-        except Base64Error as exc:
-            raise BadTimeSignature("the timestamp is malformed") from exc
+        except Base64Error:
+            return _BAD_TIMESTAMP
         if not value or signed_at >> 64:
-            raise BadTimeSignature("the timestamp is missing or malformed")
+            return _BAD_TIMESTAMP
         age = int(time.time()) - signed_at
-        if age < 0:
-            raise SignatureExpired(f"signed {-age} s in the future", value, _date(signed_at))
-        if max_age is not None and age > max_age:
-            raise SignatureExpired(f"expired: signed {age} s ago, accepted for {max_age} s", value, _date(signed_at))
+        if age < 0 or (max_age is not None and age > max_age):
+            return Refusal(SignatureExpired, "", value, signed_at, max_age)
         return value
+
+
+class Refusal:
+    """
+    Why a value is not accepted, as a value: a refused cookie is nothing exceptional, and mostly nobody asks why.
+
+    Args:
+        error: What itsdangerous raises in this case.
+        reason: In words; empty for a wrong age, which `str` puts into words. It quotes nothing that a client sent.
+        payload: The value, if its signature is right.
+        signed_at: When it was signed, in Unix time.
+        max_age: The age that would be accepted, in seconds.
+        cause: The exception that brought it to light.
+    """
+
+    __slots__ = ("cause", "error", "max_age", "payload", "reason", "signed_at")
+
+    def __init__(
+        self,
+        error: type[BadData],
+        reason: str,
+        payload: bytes | None = None,
+        signed_at: int = 0,
+        max_age: int | None = None,
+        cause: Exception | None = None,
+    ) -> None:
+        self.error = error
+        self.reason = reason
+        self.payload = payload
+        self.signed_at = signed_at
+        self.max_age = max_age
+        self.cause = cause
+
+    def __str__(self) -> str:
+        if self.reason:
+            return self.reason
+        age = int(time.time()) - self.signed_at
+        if age < 0:
+            return f"signed {-age} s in the future"
+        return f"expired: signed {age} s ago, accepted for {self.max_age} s"
+
+    def to_error(self) -> BadData:
+        """
+        Return the exception of itsdangerous for it, with the evidence that it has.
+        """
+        if issubclass(self.error, SignatureExpired):
+            return self.error(str(self), self.payload, _date(self.signed_at))
+        if issubclass(self.error, BadPayload):
+            return self.error(str(self), self.cause)
+        return self.error(str(self))
+
+
+_BAD_SIGNATURE = Refusal(BadSignature, "no key matches the signature")
+_BAD_TIMESTAMP = Refusal(BadTimeSignature, "the timestamp is missing or malformed")
 
 
 def _checked_key(key: str | bytes, what: str) -> bytes:
