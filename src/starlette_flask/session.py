@@ -375,8 +375,10 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         headers = list(headers)
     answers = []
     for name, line in headers:
-        if name.lower() == b"set-cookie" and (value := config.cookie.value_set_by(line, path)) is not None:
-            answers.append(value)
+        if len(name) == 10 and name.lower() == b"set-cookie":
+            value = config.cookie.value_set_by(line, path)
+            if value is not None:
+                answers.append(value)
     theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
     written_now = session._handed_out and session._written_now()
     is_modified = session._is_changed or written_now != session._handed_out

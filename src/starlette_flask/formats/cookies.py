@@ -224,7 +224,7 @@ def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
     """
     first = None
     for index, (key, value) in enumerate(headers):
-        if key.lower() == b"vary":
+        if len(key) == 4 and key.lower() == b"vary":
             if name.lower() in (item.strip() for item in value.lower().split(b",")):
                 return
             if first is None:

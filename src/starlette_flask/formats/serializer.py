@@ -150,7 +150,7 @@ class SessionSerializer:
         """
         Return what *data* is before compression and signing. Equal bytes are equal sessions.
         """
-        payload = self._serializer.dumps(dict(data))
+        payload = self._serializer.dumps(data if type(data) is dict else dict(data))
         return payload.encode() if isinstance(payload, str) else payload
 
     def load_payload(self, payload: bytes) -> dict[str, Any]:
