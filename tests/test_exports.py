@@ -1,5 +1,8 @@
+import re
 import subprocess
 import sys
+from importlib.metadata import requires
+from importlib.resources import files
 
 import starlette_flask
 
@@ -11,6 +14,15 @@ def test_public_names() -> None:
     assert starlette_flask.__all__ == sorted(starlette_flask.__all__)
     for name in starlette_flask.__all__:
         assert hasattr(starlette_flask, name)
+
+
+def test_distribution() -> None:
+    """
+    What is installed has three dependencies and says that it is typed.
+    """
+    required = [re.split(r"[^\w-]", line)[0] for line in requires("starlette-flask") or []]
+    assert sorted(required) == ["itsdangerous", "markupsafe", "starlette"]
+    assert (files("starlette_flask") / "py.typed").is_file()
 
 
 def test_flask_is_not_needed() -> None:

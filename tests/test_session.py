@@ -471,6 +471,27 @@ def test_first_touch_from_several_threads() -> None:
         sys.setswitchinterval(interval)
 
 
+def test_second_thread_loads_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who waits for another thread's first touch doesn't undo what that thread has written since.
+    """
+    session = opened(DATA)
+
+    class AnotherCameFirst:
+        has_come = False
+
+        def __enter__(self) -> None:
+            if not self.has_come:
+                self.has_come = True
+                session["user"] = "eve"
+
+        def __exit__(self, *exc_info: object) -> None:
+            pass
+
+    monkeypatch.setattr("starlette_flask.session._first_touch", AnotherCameFirst())
+    assert session["user"] == "eve"
+
+
 def test_failed_save_is_not_late(caplog: pytest.LogCaptureFixture) -> None:
     """
     A session that couldn't be saved is an error of its own, and nothing is said of lateness.

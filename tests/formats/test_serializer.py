@@ -1,3 +1,4 @@
+import binascii
 import hashlib
 import json
 import pickle
@@ -87,6 +88,19 @@ def test_signed_but_no_session(encoded: bytes, message: str) -> None:
     """
     with pytest.raises(itsdangerous.BadPayload, match=message):
         SessionSerializer("secret").loads(signed(encoded))
+
+
+@pytest.mark.parametrize(
+    ("encoded", "cause"), [(b"A", binascii.Error), (b"." + base64_encode(b"nonsense"), zlib.error)]
+)
+def test_evidence(encoded: bytes, cause: type[Exception]) -> None:
+    """
+    The exception holds the error that brought it about, as that of itsdangerous does.
+    """
+    with pytest.raises(itsdangerous.BadPayload) as caught:
+        SessionSerializer("secret").loads(signed(encoded))
+    assert isinstance(caught.value.original_error, cause)
+    assert caught.value.__cause__ is caught.value.original_error
 
 
 def test_inflates_up_to_the_limit() -> None:

@@ -78,6 +78,18 @@ def test_age(age: int, max_age: int | None, accepted: bool) -> None:
             assert caught.value.date_signed == datetime.fromtimestamp(NOW - age, tz=timezone.utc)
 
 
+def test_refusal_keeps_the_age_of_its_time() -> None:
+    """
+    Why a value was refused doesn't change while nobody asks.
+    """
+    with time_machine.travel(NOW + 1, tick=False):
+        signed = make_signer().sign(b"value")
+    with time_machine.travel(NOW, tick=False):
+        refusal = make_signer().check(signed, 10)
+    with time_machine.travel(NOW + 60, tick=False):
+        assert str(refusal) == "signed 1 s in the future"
+
+
 def sign_by_hand(stamped: bytes) -> bytes:
     key = hmac.new(b"secret", b"salt", hashlib.sha1).digest()
     return stamped + b"." + base64_encode(hmac.new(key, stamped, hashlib.sha1).digest())
