@@ -373,35 +373,33 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     """
     if not isinstance(headers, list):
         headers = list(headers)
-    answers = []
+    answer = None
     for name, line in headers:
         if len(name) == 10 and name.lower() == b"set-cookie":
             value = config.cookie.value_set_by(line, path)
             if value is not None:
-                answers.append(value)
-    theirs = _read_answer(config, answers[-1]) if answers else None  # a browser keeps the last one
-    written_now = session._handed_out and session._written_now()
-    is_modified = session._is_changed or written_now != session._handed_out
-    is_due = config.refresh_each_request and not is_modified and not answers and session._is_due_for_refresh(config)
-    if not (is_modified or is_due or session.accessed):
-        session._is_saved = True
-        return headers
-    result = list(headers)
-    if is_modified or is_due:
+                answer = value  # a browser keeps the last one
+    theirs = None if answer is None else _read_answer(config, answer)
+    handed_out = session._handed_out
+    written_now = handed_out and session._written_now()
+    is_modified = session._is_changed or written_now != handed_out
+    if is_modified or (config.refresh_each_request and answer is None and session._is_due_for_refresh(config)):
         data = dict(dict.items(session))
         if theirs is not None:
             base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
-        if answers:
-            result = [header for header in result if not _is_answer(config, header, path)]
+        headers = [header for header in headers if answer is None or not _is_answer(config, header, path)]
         if data:
-            result.append((b"set-cookie", _dump_cookie(config, data)))
-        elif session._is_carried or answers:
-            result.append((b"set-cookie", config.cookie.delete()))
+            headers.append((b"set-cookie", _dump_cookie(config, data)))
+        elif session._is_carried or answer is not None:
+            headers.append((b"set-cookie", config.cookie.delete()))
         session._is_changed, session._handed_out = False, written_now
-    add_vary(result)
+        add_vary(headers)
+    elif session.accessed:
+        headers = headers.copy()
+        add_vary(headers)
     session._is_saved = True  # what changes from here on is too late
-    return result
+    return headers
 
 
 def merge(
@@ -437,7 +435,7 @@ def warn_of_late_changes(session: Session) -> None:
     """
     Report changes inside values that came after the session was saved. Call it when the app has finished.
     """
-    if session._handed_out is not None and session._is_saved and not session._is_changed and session.modified:
+    if session._is_saved and not session._is_changed and session.modified:
         log_late_change()
 
 

@@ -140,10 +140,8 @@ class Cookie:
             return None
         # As browsers send it, so that what's next is found without parsing what's before: nothing quoted,
         # and the first mention of the name is the start of a cookie.
-        if found.startswith(self._prefix, at) and (at == 0 or found[at - 2 : at] == b"; ") and _QUOTE not in found:
-            start = at + len(self._prefix)
-            end = found.find(b";", start)
-            value = found[start:] if end < 0 else found[start:end]
+        if found.startswith(self._prefix, at) and (at == 0 or found.startswith(b"; ", at - 2)) and _QUOTE not in found:
+            value, _, _ = found[at + len(self._prefix) :].partition(b";")
             if _SPACE not in value and _TAB not in value:
                 return value
         return self._find_by_grammar(found)
@@ -222,18 +220,13 @@ def add_vary(headers: list[Header], name: bytes = b"Cookie") -> None:
         headers: The ASGI headers; changed in place.
         name: A header that the response depends on.
     """
-    first = None
     for index, (key, value) in enumerate(headers):
         if len(key) == 4 and key.lower() == b"vary":
-            if name.lower() in (item.strip() for item in value.lower().split(b",")):
-                return
-            if first is None:
-                first = index
-    if first is None:
-        headers.append((b"vary", name))
-    else:
-        key, value = headers[first]
-        headers[first] = (key, b"%b, %b" % (value, name) if value else name)
+            given = b",".join(value for key, value in headers if key.lower() == b"vary")
+            if name.lower() not in (item.strip() for item in given.lower().split(b",")):
+                headers[index] = (key, b"%b, %b" % (value, name) if value else name)
+            return
+    headers.append((b"vary", name))
 
 
 def _is_expired(attributes: Mapping[bytes, bytes]) -> bool:

@@ -109,7 +109,8 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
 
-        session = open_session(self.config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
+        config = self.config
+        session = open_session(config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
         scope["session"] = scope[_OURS] = session
         root_path = scope.get("root_path")
 
@@ -120,7 +121,7 @@ class SessionMiddleware:
                     take_content(session, scope["session"])
                     scope["session"] = session
                 given = message.get("headers", ())
-                headers = save_session(self.config, session, given, scope["path"])
+                headers = save_session(config, session, given, scope["path"])
                 if headers is not given:
                     # A new message: the app may send the same one to everybody.
                     message = {**message, "headers": headers}
@@ -131,7 +132,8 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, send_with_session)
         finally:
-            warn_of_late_changes(session)
+            if session._handed_out is not None:
+                warn_of_late_changes(session)
 
 
 def _is_foreign(scope: Scope, root_path: str | None) -> bool:
