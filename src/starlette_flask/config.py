@@ -203,6 +203,29 @@ class SessionConfig:
         }
         return cls._from_settings(settings, signing)
 
+    def difference_from(self, other: "SessionConfig") -> list[str]:
+        """
+        Return by which keywords the two mean different cookies, or can't read each other's; none if they can.
+
+        How long the cookie lives and when it is sent may differ.
+        """
+        mine, theirs = self._identity(), other._identity()
+        return [keyword for keyword, value in mine.items() if value != theirs[keyword]]
+
+    def _identity(self) -> dict[str, Any]:
+        salt, secret_key, *fallbacks = self._key_bytes
+        return {
+            "session_cookie": self.session_cookie,
+            "domain": self.domain,
+            "path": self.path,
+            "partitioned": self.partitioned,
+            "secret_key": secret_key,
+            "secret_key_fallbacks": fallbacks,
+            "salt": salt,
+            "signer_kwargs": self.signer_kwargs,
+            "serializer": self.serializer,
+        }
+
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any], signing: Mapping[str, Any]) -> "SessionConfig":
         # What werkzeug.http.dump_cookie (3.1) makes of the values before it sends them.

@@ -63,6 +63,17 @@ def log_unreadable_answer(name: str) -> None:
     )
 
 
+def log_not_shared(why: str) -> None:
+    """
+    A Flask app is mounted, and has a session of its own.
+    """
+    logger.warning(
+        "The mounted Flask app keeps its own session: %s. Give SessionMiddleware"
+        " config=SessionConfig.from_flask(app), or mount the app with share_session=False if that is intended.",
+        why,
+    )
+
+
 def log_browsers_refuse(why: str) -> None:
     """
     The Flask app has settings that can't work.

@@ -32,6 +32,9 @@ from starlette_flask.log import (
     log_unreadable_answer,
 )
 
+SCOPE_KEY = "starlette_flask.session"
+"""Where the middleware keeps the request's session beside ``scope["session"]``, which others may replace."""
+
 # Two threads of one request may touch its session at once; neither may see it half loaded.
 _first_touch = RLock()
 
@@ -325,6 +328,15 @@ def is_session_of(session: Session, config: SessionConfig) -> bool:
     Tell whether *session* is one that `open_session` made for an equal config.
     """
     return session._config == config
+
+
+def config_of(session: Session) -> SessionConfig:
+    """
+    Return the config that `open_session` made *session* with.
+    """
+    if session._config is None:
+        raise ValueError("this session belongs to no request")
+    return session._config
 
 
 def is_session_of_another(session: object) -> bool:

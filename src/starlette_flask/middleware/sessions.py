@@ -15,6 +15,7 @@ from starlette_flask.config import UNSET, SessionConfig, Unset
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.session import (
+    SCOPE_KEY,
     is_session_of,
     is_session_of_another,
     open_session,
@@ -25,8 +26,6 @@ from starlette_flask.session import (
 )
 
 _CONNECTIONS = frozenset({"http", "websocket"})
-# Where the session is kept beside scope["session"], which others may replace.
-_OURS = "starlette_flask.session"
 # The messages that carry the response's headers: after them no cookie can be set.
 _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -104,14 +103,14 @@ class SessionMiddleware:
         ):
             await self.app(scope, receive, send)
             return
-        if _OURS in scope and is_session_of(scope[_OURS], self.config):
+        if SCOPE_KEY in scope and is_session_of(scope[SCOPE_KEY], self.config):
             # An equal config further out: that middleware's session is the request's.
             await self.app(scope, receive, send)
             return
 
         config = self.config
         session = open_session(config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
-        scope["session"] = scope[_OURS] = session
+        scope["session"] = scope[SCOPE_KEY] = session
         root_path = scope.get("root_path")
 
         def send_with_session(message: Message) -> Awaitable[None]:
