@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import timedelta
-from email.utils import formatdate
 from enum import Enum
-from time import time
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 
 from starlette.datastructures import Secret
 
+from starlette_flask.checks import duration, flag, plain_key
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.flask_settings import FlaskApp, ask_app
 from starlette_flask.formats.cookies import Cookie
@@ -113,17 +112,17 @@ class SessionConfig:
 
     def __post_init__(self, _is_flask: bool) -> None:
         set_field = object.__setattr__  # the way of a frozen dataclass
-        set_field(self, "secret_key", _plain_key(self.secret_key))
+        set_field(self, "secret_key", plain_key(self.secret_key))
         set_field(self, "secret_key_fallbacks", _plain_fallbacks(self.secret_key_fallbacks))
         set_field(self, "signer_kwargs", _complete_signer_kwargs(self.signer_kwargs))
         for name in ("https_only", "http_only", "partitioned", "refresh_each_request"):
-            set_field(self, name, _flag(getattr(self, name), name))
+            set_field(self, name, flag(getattr(self, name), name))
         set_field(self, "serializer", as_payload_serializer(self.serializer))
-        permanent = _duration(self.permanent_session_lifetime, "permanent_session_lifetime")
+        permanent = duration(self.permanent_session_lifetime, "permanent_session_lifetime")
         set_field(self, "permanent_session_lifetime", permanent)
         set_field(self, "lifetime", permanent.total_seconds())
         if self.max_age is not None:
-            age = permanent if isinstance(self.max_age, Unset) else _duration(self.max_age, "max_age")
+            age = permanent if isinstance(self.max_age, Unset) else duration(self.max_age, "max_age")
             set_field(self, "accepted_age", int(age.total_seconds()))
             if not isinstance(self.max_age, Unset):
                 set_field(self, "max_age", self.accepted_age)
@@ -146,7 +145,7 @@ class SessionConfig:
         set_field(self, "domain", cookie.domain)
         set_field(self, "same_site", self.same_site and self.same_site.lower())
         signing_serializer = SessionSerializer(
-            self.secret_key,  # type: ignore[arg-type]  # no Secret since _plain_key
+            self.secret_key,  # type: ignore[arg-type]  # no Secret since plain_key
             fallbacks=self.secret_key_fallbacks,  # type: ignore[arg-type]  # nor here
             salt=self.salt,
             serializer=self.serializer,
@@ -245,12 +244,6 @@ class SessionConfig:
         )
 
 
-def _plain_key(key: Any) -> Any:
-    if key is None:
-        raise ConfigError("no secret key; set secret_key (SECRET_KEY) to the Flask app's")
-    return str(key) if isinstance(key, Secret) else key
-
-
 def _plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
     if fallbacks is None:  # Flask's default
         return ()
@@ -270,24 +263,3 @@ def _complete_signer_kwargs(signer_kwargs: Any) -> Mapping[str, Any]:
     if unknown := given.keys() - defaults.keys():
         raise ConfigError(f"unknown signer_kwargs {sorted(map(str, unknown))}; use key_derivation and digest_method")
     return MappingProxyType(defaults | given)
-
-
-def _flag(value: Any, what: str) -> bool:
-    if isinstance(value, (str, bytes)):  # of the environment, mostly, where "False" is true
-        raise ConfigTypeError(f"{what} must be True or False, not the text {value!r}")
-    return bool(value)
-
-
-def _duration(value: Any, what: str) -> timedelta:
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            value = timedelta(seconds=value)
-        except OverflowError as exc:
-            raise ConfigError(f"{what} is too long to be a date; give fewer seconds") from exc
-    if not isinstance(value, timedelta):
-        raise ConfigTypeError(f"{what} must be whole seconds or a timedelta, not {type(value).__name__}")
-    try:
-        formatdate(time() + value.total_seconds())
-    except (OverflowError, OSError, ValueError) as exc:
-        raise ConfigError(f"{what} ends after the year 9999; give a shorter one") from exc
-    return value

@@ -32,6 +32,17 @@ def log_oversized(name: str, size: int) -> None:
     )
 
 
+def log_dropped_flashes(count: int) -> None:
+    """
+    Flash messages are lost, for want of room.
+    """
+    logger.warning(
+        "%d flash message(s) were dropped: too many, or too long for the session's cookie, were waiting."
+        " Show them on the pages that users come to (get_flashed_messages).",
+        count,
+    )
+
+
 def log_late_change() -> None:
     """
     The session was changed when its cookie could no longer be sent.

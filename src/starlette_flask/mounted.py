@@ -3,15 +3,23 @@ A mounted Flask app: it is given the session of the request, and asked for its U
 """
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from starlette_flask.config import SessionConfig
 from starlette_flask.exceptions import ConfigError
+from starlette_flask.exchange import context_for_app
 from starlette_flask.flask_settings import FlaskApp
 from starlette_flask.log import log_not_shared
 from starlette_flask.session import Session, config_of
-from starlette_flask.wsgi import Environ
+from starlette_flask.wsgi import Environ, build_environ
+
+T = TypeVar("T")
 
 # Where the environ holds the session that the Flask app is to use.
 _SESSION = "starlette_flask.session"
@@ -64,13 +72,84 @@ def is_flask(app: object) -> bool:
     return hasattr(app, "session_interface") and hasattr(app, "wsgi_app")
 
 
-def url_for(app: Any, environ: Environ, endpoint: str, values: Mapping[str, Any]) -> str:
+def call_in_request(app: Any, connection: HTTPConnection, function: Callable[[Any], T]) -> T:
     """
-    Return what ``flask.url_for`` returns in a request with this environ.
+    Call *function* with a Flask request like this one, in its context, as the Flask app's own code is called.
+    """
+    environ = build_environ(_as_http(connection.scope, connection.scope.get("root_path", "")), io.BytesIO())
+    if isinstance(connection.scope.get("session"), Session):
+        environ[_SESSION] = connection.scope["session"]
+
+    def call() -> T:
+        with app.request_context(environ) as context:
+            return function(context.request)
+
+    return context_for_app().run(call)
+
+
+def http_connection(environ: Mapping[str, Any]) -> HTTPConnection:
+    """
+    Return the Starlette side of a request that a mounted WSGI app answers.
+
+    In a Flask view: ``http_connection(request.environ).state.tenant``, ``.user``, ``.url_for("route")``.
+
+    Args:
+        environ: The request's.
 
     Raises:
+        RuntimeError: The request didn't come through an ASGI app.
+    """
+    scope = environ.get("asgi.scope")
+    if scope is None:
+        raise RuntimeError("this request didn't come through an ASGI app; in a test, ask the app it is mounted in")
+    return HTTPConnection(scope)
+
+
+def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
+    """
+    Return the URL of a mounted Flask app's endpoint, as ``flask.url_for`` does in the app, mount's prefix included.
+
+    Args:
+        request: Any request to the app that Flask is mounted in, at whatever depth.
+        endpoint: As in Flask, blueprint's name included.
+        values: As in Flask: for the rule, ``_anchor``, ``_external``, ``_method``, ``_scheme``; the rest is the query.
+
+    Raises:
+        LookupError: No Flask app is mounted, or its prefix holds parameters.
         werkzeug.routing.BuildError: The app has no such endpoint, or it needs other values.
     """
+    scope = request.scope
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    failure = LookupError("no Flask app is mounted here; mount it with starlette_flask's WSGIMiddleware")
+    for prefix, app in _mounted_flask_apps(getattr(scope.get("router"), "routes", ())):
+        try:
+            script_name = root_path + prefix.format_map(scope.get("path_params", {}))
+            return _url_for(app, build_environ(_as_http(scope, script_name)), endpoint, values)
+        except LookupError as exc:
+            failure = exc
+    raise failure
+
+
+def _mounted_flask_apps(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for route in routes:
+        path = prefix + getattr(route, "path_format", "").removesuffix("/{path}")
+        app = getattr(route, "app", None)
+        while app is not None:
+            if getattr(app, "flask_app", None) is not None:
+                yield path, app.flask_app
+                break
+            if hasattr(app, "routes"):
+                yield from _mounted_flask_apps(app.routes, path)
+                break
+            app = getattr(app, "app", None)  # a middleware's
+
+
+def _as_http(scope: Scope, root_path: str) -> Scope:
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    return {**scope, "scheme": scheme, "method": scope.get("method", "GET"), "root_path": root_path}
+
+
+def _url_for(app: Any, environ: Environ, endpoint: str, values: Mapping[str, Any]) -> str:
     context = app.app_context()
     # Of a request's context only this is needed. All of it would open the app's session.
     context.url_adapter = app.create_url_adapter(app.request_class(environ))

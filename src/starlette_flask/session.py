@@ -402,7 +402,10 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
         headers = [header for header in headers if answer is None or not _is_answer(config, header, path)]
         if data:
-            headers.append((b"set-cookie", _dump_cookie(config, data)))
+            line = _dump_cookie(config, data)
+            if len(line) > MAX_COOKIE_BYTES:
+                log_oversized(config.session_cookie, len(line))
+            headers.append((b"set-cookie", line))
         elif session._is_carried or answer is not None:
             headers.append((b"set-cookie", config.cookie.delete()))
         session._is_changed, session._handed_out = False, written_now
@@ -459,17 +462,23 @@ def warn_of_refused_websocket(session: Session) -> None:
         log_refused_websocket()
 
 
+def fits_cookie(session: Session) -> bool:
+    """
+    Tell whether browsers would keep the cookie that *session* comes to now. One that belongs to no request always fits.
+    """
+    if session._config is None:
+        return True
+    session.mark_accessed()  # or nothing is loaded yet
+    return len(_dump_cookie(session._config, dict(dict.items(session)))) <= MAX_COOKIE_BYTES
+
+
 def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     value = config.signing_serializer.dump_value(data)
     if not isinstance(config.max_age, Unset):
-        line = config.cookie.set(value, max_age=config.accepted_age)
-    elif data.get("_permanent"):
-        line = config.cookie.set(value, expires=int(time.time() + config.lifetime))
-    else:
-        line = config.cookie.set(value)
-    if len(line) > MAX_COOKIE_BYTES:
-        log_oversized(config.session_cookie, len(line))
-    return line
+        return config.cookie.set(value, max_age=config.accepted_age)
+    if data.get("_permanent"):
+        return config.cookie.set(value, expires=int(time.time() + config.lifetime))
+    return config.cookie.set(value)
 
 
 def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:

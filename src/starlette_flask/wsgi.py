@@ -63,13 +63,13 @@ def build_environ(scope: Mapping[str, Any], body: Any = None) -> Environ:
         scope: Its ``path`` may begin with ``root_path``, as ASGI has it, or be without.
         body: What is read as ``wsgi.input``.
     """
-    script_name, path_info = _split_path(scope)
+    script_name, path_info = split_path(scope)
     server, port = scope.get("server") or ("localhost", None)
     scheme = scope.get("scheme", "http")
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": script_name,
-        "PATH_INFO": path_info,
+        "SCRIPT_NAME": script_name.decode("latin-1"),
+        "PATH_INFO": path_info.decode("latin-1"),
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
         "SERVER_NAME": server,
         "SERVER_PORT": str(port or (443 if scheme == "https" else 80)),
@@ -109,9 +109,9 @@ def _environ_key(name: bytes) -> str | None:
     return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
 
 
-def _split_path(scope: Mapping[str, Any]) -> tuple[str, str]:
+def split_path(scope: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """
-    Return SCRIPT_NAME and PATH_INFO: decoded from percent signs, then each byte a character.
+    Return where the app is mounted and the path within, SCRIPT_NAME and PATH_INFO, without percent-encoding.
     """
     path, root = scope["path"], scope.get("root_path", "").rstrip("/")
     raw_path = scope.get("raw_path")
@@ -121,7 +121,7 @@ def _split_path(scope: Mapping[str, Any]) -> tuple[str, str]:
         path_bytes = unquote_to_bytes(raw_path.partition(b"?")[0])
     if path_bytes == root_bytes or path_bytes.startswith(root_bytes + b"/"):
         path_bytes = path_bytes[len(root_bytes) :]
-    return root_bytes.decode("latin-1"), path_bytes.decode("latin-1")
+    return root_bytes, path_bytes
 
 
 def call_app(app: WSGIApp, environ: Environ, connection: Connection) -> None:

@@ -6,17 +6,13 @@ stands between the two. Most requests take one hop to the thread and one back.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
-from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.exchange import Exchange, Upload, context_for_app
-from starlette_flask.mounted import SharedSession, is_flask, url_for
+from starlette_flask.mounted import SharedSession, flask_url_for, http_connection, is_flask
 from starlette_flask.session import SCOPE_KEY
 from starlette_flask.workers import Workers
 from starlette_flask.wsgi import BLOCK_BYTES, ClientDisconnected, WSGIApp, build_environ
@@ -59,6 +55,7 @@ class WSGIMiddleware:
             raise ConfigError(f"workers={workers} would answer nobody; use 1 or more")
         self.app = app
         self._workers = Workers(workers, "wsgi")
+        self.flask_app = app if is_flask(app) else None
         self._shared_session = SharedSession(app) if share_session and is_flask(app) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,69 +89,6 @@ class WSGIMiddleware:
             self._shared_session.put_into(environ, scope[SCOPE_KEY])
         self._workers.submit(partial(context_for_app().run, exchange.run, self.app, environ))
         await exchange.respond()
-
-
-def http_connection(environ: Mapping[str, Any]) -> HTTPConnection:
-    """
-    Return the Starlette side of a request that a mounted WSGI app answers.
-
-    In a Flask view: ``http_connection(request.environ).state.tenant``, ``.user``, ``.url_for("route")``.
-
-    Args:
-        environ: The request's.
-
-    Raises:
-        RuntimeError: The request didn't come through an ASGI app.
-    """
-    scope = environ.get("asgi.scope")
-    if scope is None:
-        raise RuntimeError("this request didn't come through an ASGI app; in a test, ask the app it is mounted in")
-    return HTTPConnection(scope)
-
-
-def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
-    """
-    Return the URL of a mounted Flask app's endpoint, as ``flask.url_for`` does in the app, mount's prefix included.
-
-    Args:
-        request: Any request to the app that Flask is mounted in, at whatever depth.
-        endpoint: As in Flask, blueprint's name included.
-        values: As in Flask: for the rule, ``_anchor``, ``_external``, ``_method``, ``_scheme``; the rest is the query.
-
-    Raises:
-        LookupError: No Flask app is mounted, or its prefix holds parameters.
-        werkzeug.routing.BuildError: The app has no such endpoint, or it needs other values.
-    """
-    scope = request.scope
-    root_path = scope.get("app_root_path", scope.get("root_path", ""))
-    failure = LookupError("no Flask app is mounted here; mount it with starlette_flask's WSGIMiddleware")
-    for prefix, app in _mounted_flask_apps(getattr(scope.get("router"), "routes", ())):
-        try:
-            script_name = root_path + prefix.format_map(scope.get("path_params", {}))
-            return url_for(app, build_environ(_as_http(scope, script_name)), endpoint, values)
-        except LookupError as exc:
-            failure = exc
-    raise failure
-
-
-def _mounted_flask_apps(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for route in routes:
-        path = prefix + getattr(route, "path_format", "").removesuffix("/{path}")
-        app = getattr(route, "app", None)
-        while app is not None:
-            if isinstance(app, WSGIMiddleware):
-                if is_flask(app.app):
-                    yield path, app.app
-                break
-            if hasattr(app, "routes"):
-                yield from _mounted_flask_apps(app.routes, path)
-                break
-            app = getattr(app, "app", None)  # a middleware's
-
-
-def _as_http(scope: Scope, root_path: str) -> Scope:
-    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-    return {**scope, "scheme": scheme, "method": "GET", "root_path": root_path}
 
 
 async def _refuse_websocket(scope: Scope, send: Send) -> None:
