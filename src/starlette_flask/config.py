@@ -6,30 +6,18 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from datetime import timedelta
-from enum import Enum
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 
 from starlette.datastructures import Secret
 
-from starlette_flask.checks import duration, flag, plain_key
+from starlette_flask.checks import UNSET, Unset, duration, flag, plain_fallbacks, plain_key
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.flask_settings import FlaskApp, ask_app
 from starlette_flask.formats.cookies import Cookie
 from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
 from starlette_flask.log import log_browsers_refuse
-
-
-class Unset(Enum):
-    """
-    Tells "not given" from None, which means something of its own for several options.
-    """
-
-    UNSET = "not given"
-
-
-UNSET = Unset.UNSET
 
 # Flask 3.1's defaults (flask.app.Flask.default_config), for from_mapping.
 _FLASK_DEFAULTS: dict[str, Any] = {
@@ -113,7 +101,7 @@ class SessionConfig:
     def __post_init__(self, _is_flask: bool) -> None:
         set_field = object.__setattr__  # the way of a frozen dataclass
         set_field(self, "secret_key", plain_key(self.secret_key))
-        set_field(self, "secret_key_fallbacks", _plain_fallbacks(self.secret_key_fallbacks))
+        set_field(self, "secret_key_fallbacks", plain_fallbacks(self.secret_key_fallbacks))
         set_field(self, "signer_kwargs", _complete_signer_kwargs(self.signer_kwargs))
         for name in ("https_only", "http_only", "partitioned", "refresh_each_request"):
             set_field(self, name, flag(getattr(self, name), name))
@@ -171,7 +159,7 @@ class SessionConfig:
         """
         settings, signing = ask_app(app)
         # Flask takes a bare string apart into keys, which can't be seen in what it answers.
-        _plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or None)
+        plain_fallbacks(app.config.get("SECRET_KEY_FALLBACKS") or None)
         return cls._from_settings(settings, signing)
 
     @classmethod
@@ -242,17 +230,6 @@ class SessionConfig:
             _is_flask=True,
             **signing,
         )
-
-
-def _plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
-    if fallbacks is None:  # Flask's default
-        return ()
-    if isinstance(fallbacks, (str, bytes, Secret)) or not isinstance(fallbacks, Iterable):
-        raise ConfigTypeError(
-            "secret_key_fallbacks (SECRET_KEY_FALLBACKS) must be a list of keys;"
-            " of a bare string each character would become a key"
-        )
-    return tuple(str(key) if isinstance(key, Secret) else key for key in fallbacks)
 
 
 def _complete_signer_kwargs(signer_kwargs: Any) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """
-What the logger ``starlette_flask.sessions`` says, and when. No record holds anything that a client sent.
+What the loggers ``starlette_flask.sessions`` and ``starlette_flask.csrf`` say, and when.
+
+No record holds anything that a client sent.
 """
 
 import logging
@@ -10,6 +12,7 @@ from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
 from starlette_flask.formats.signing import Refusal
 
 logger = logging.getLogger("starlette_flask.sessions")
+csrf_logger = logging.getLogger("starlette_flask.csrf")
 
 
 def log_rejected(name: str, reason: BadData | Refusal) -> None:
@@ -102,3 +105,10 @@ def log_overridden(interface: str, methods: str) -> None:
         interface,
         methods,
     )
+
+
+def log_csrf(reason: str) -> None:
+    """
+    A request is refused.
+    """
+    csrf_logger.info("A request was refused: %s", reason)

@@ -20,7 +20,8 @@ from uuid import UUID
 from itsdangerous import BadData
 from markupsafe import Markup
 
-from starlette_flask.config import SessionConfig, Unset
+from starlette_flask.checks import Unset
+from starlette_flask.config import SessionConfig
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
 from starlette_flask.formats.signing import Refusal
 from starlette_flask.formats.tagged_json import PLAIN_TYPES

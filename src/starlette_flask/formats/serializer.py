@@ -94,12 +94,7 @@ class SessionSerializer:
         """
         Return what `dumps` does, as bytes for a header.
         """
-        payload = self.dump_payload(data)
-        compressed = zlib.compress(payload)
-        # Flask's rule to the byte: the leading dot that marks compression counts as well.
-        is_shorter = len(compressed) < len(payload) - 1
-        encoded = b"." + base64_encode(compressed) if is_shorter else base64_encode(payload)
-        return self._signer.sign(encoded)
+        return self._signer.sign(encode_payload(self.dump_payload(data)))
 
     def loads(self, value: str | bytes, max_age: int | None = None) -> dict[str, Any]:
         """
@@ -135,16 +130,7 @@ class SessionSerializer:
         Do what `verify` does, and return what it would raise as a `Refusal`.
         """
         encoded = self._signer.check(value, max_age)
-        if isinstance(encoded, Refusal):
-            return encoded
-        try:
-            if encoded[0] == b"."[0]:
-                return _inflate(base64_decode(encoded[1:]))
-            return base64_decode(encoded)
-        except Base64Error as exc:
-            return Refusal(BadPayload, "the payload is not base64", cause=exc)
-        except zlib.error as exc:
-            return Refusal(BadPayload, "the payload can't be inflated", cause=exc)
+        return encoded if isinstance(encoded, Refusal) else decode_payload(encoded)
 
     def dump_payload(self, data: Mapping[str, Any]) -> bytes:
         """
@@ -200,6 +186,30 @@ def as_payload_serializer(serializer: PayloadSerializer | None) -> PayloadSerial
     if not (callable(getattr(serializer, "dumps", None)) and callable(getattr(serializer, "loads", None))):
         raise ConfigTypeError(f"the serializer must have dumps and loads; {type(serializer).__name__} has not")
     return serializer
+
+
+def encode_payload(payload: bytes) -> bytes:
+    """
+    Compress *payload*, if that makes it shorter, and encode it. Mirrors ``itsdangerous.URLSafeSerializer`` (2.2).
+    """
+    compressed = zlib.compress(payload)
+    # The rule to the byte: the leading dot that marks compression counts as well.
+    is_shorter = len(compressed) < len(payload) - 1
+    return b"." + base64_encode(compressed) if is_shorter else base64_encode(payload)
+
+
+def decode_payload(encoded: bytes) -> bytes | Refusal:
+    """
+    Return what `encode_payload` was given, or why there is no such thing. *encoded* is not empty.
+    """
+    try:
+        if encoded[0] == b"."[0]:
+            return _inflate(base64_decode(encoded[1:]))
+        return base64_decode(encoded)
+    except Base64Error as exc:
+        return Refusal(BadPayload, "the payload is not base64", cause=exc)
+    except zlib.error as exc:
+        return Refusal(BadPayload, "the payload can't be inflated", cause=exc)
 
 
 def _inflate(data: bytes) -> bytes | Refusal:

@@ -11,8 +11,8 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from starlette_flask.config import UNSET, SessionConfig, Unset
-from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.checks import UNSET, Unset, one_config, pattern
+from starlette_flask.config import SessionConfig
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.session import (
     SCOPE_KEY,
@@ -93,9 +93,9 @@ class SessionMiddleware:
             "serializer": serializer,
         }
         self.app = app
-        self.config = _one_config(config, {key: value for key, value in options.items() if value is not UNSET})
+        self.config = one_config(SessionConfig, config, options)
         self.track_nested = track_nested
-        self._allowed_path = _compiled(allow_path_regex)
+        self._allowed_path = None if allow_path_regex is None else pattern(allow_path_regex, "allow_path_regex")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in _CONNECTIONS or (
@@ -146,27 +146,6 @@ def _is_foreign(scope: Scope, root_path: str | None) -> bool:
     # The session of Starlette's own middleware was a plain dict before 1.0, such as a view may assign. There
     # a mounted app, where such a middleware is mostly found, is taken to mean a session of its own.
     return not _REQUEST_TOUCHES_SESSION and scope.get("root_path") != root_path
-
-
-def _one_config(config: SessionConfig | None, options: dict[str, Any]) -> SessionConfig:
-    if config is None:
-        return SessionConfig(**{"secret_key": None, **options})
-    if not isinstance(config, SessionConfig):
-        raise ConfigTypeError(f"config must be a SessionConfig, not {type(config).__name__}")
-    if options:
-        raise ConfigError(f"config says it all; drop it or {', '.join(options)}")
-    return config
-
-
-def _compiled(pattern: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    if not isinstance(getattr(pattern, "pattern", pattern), str):
-        raise ConfigTypeError(f"allow_path_regex must be str or a compiled pattern of str, not {pattern!r}")
-    try:
-        return re.compile(pattern)
-    except re.error as exc:
-        raise ConfigError(f"allow_path_regex={pattern!r} is not a regular expression: {exc}") from exc
 
 
 def _request_touches_session() -> bool:

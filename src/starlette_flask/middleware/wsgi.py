@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.exchange import Exchange, Upload, context_for_app
+from starlette_flask.middleware.refusal import refuse_websocket
 from starlette_flask.mounted import SharedSession, flask_url_for, http_connection, is_flask
 from starlette_flask.session import SCOPE_KEY
 from starlette_flask.workers import Workers
@@ -62,7 +63,7 @@ class WSGIMiddleware:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, send)
+            await refuse_websocket(scope, send, "This is no WebSocket.")
         elif scope["type"] == "lifespan":
             await _answer_lifespan(receive, send)
         else:
@@ -89,15 +90,6 @@ class WSGIMiddleware:
             self._shared_session.put_into(environ, scope[SCOPE_KEY])
         self._workers.submit(partial(context_for_app().run, exchange.run, self.app, environ))
         await exchange.respond()
-
-
-async def _refuse_websocket(scope: Scope, send: Send) -> None:
-    if "websocket.http.response" in scope.get("extensions", {}):
-        headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        await send({"type": "websocket.http.response.start", "status": 403, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": b"No WebSocket here"})
-    else:
-        await send({"type": "websocket.close", "code": 1000, "reason": ""})
 
 
 async def _answer_lifespan(receive: Receive, send: Send) -> None:

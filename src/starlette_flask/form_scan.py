@@ -1,0 +1,131 @@
+"""
+Finds fields in a form while its body arrives, and keeps nothing else of it.
+"""
+
+from urllib.parse import unquote_plus
+
+try:
+    from python_multipart.exceptions import FormParserError
+    from python_multipart.multipart import MultipartParser, QuerystringParser, parse_options_header
+except ImportError as exc:
+    raise ImportError("forms are read with python-multipart: pip install starlette-flask[csrf]") from exc
+
+# A name, a value or a header of a part that is longer is no token, and isn't looked at.
+_LONGEST = 8 * 1024
+
+
+class FormScan:
+    """
+    Reads a form, urlencoded or multipart, piece by piece.
+
+    Args:
+        content_type: The request's header. Of anything but a form no fields are found.
+        suffix: How the names of the fields end that are looked for.
+    """
+
+    def __init__(self, content_type: str, suffix: str) -> None:
+        self.fields: list[tuple[str, str]] = []
+        """Name and value of those found so far, in their order. Files aren't among them."""
+        self._suffix = suffix
+        self._name, self._value, self._header = _Text(), _Text(), _Text()
+        self._is_wanted = False
+        self._parser: MultipartParser | QuerystringParser | None = None
+        kind, options = parse_options_header(content_type)
+        if kind == b"application/x-www-form-urlencoded":
+            self._parser = QuerystringParser(
+                {
+                    "on_field_start": self._begin,
+                    "on_field_name": self._name.add,
+                    "on_field_data": self._value.add,
+                    "on_field_end": self._end_pair,
+                }
+            )
+        elif kind == b"multipart/form-data" and options.get(b"boundary"):
+            self._parser = MultipartParser(
+                options[b"boundary"],
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_begin": self._begin_header,
+                    "on_header_field": self._header.add,
+                    "on_header_value": self._value.add,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._value.clear,
+                    "on_part_data": self._add_data,
+                    "on_part_end": self._end_part,
+                },
+            )
+
+    @property
+    def is_form(self) -> bool:
+        """
+        Fields may be found yet.
+        """
+        return self._parser is not None
+
+    def feed(self, data: bytes) -> None:
+        """
+        Read on. What comes after a mistake in the form is ignored, as it is for the app.
+        """
+        if self._parser is not None:
+            try:
+                self._parser.write(data)
+            except FormParserError:
+                self._parser = None
+
+    def finish(self) -> None:
+        """
+        Say that there is no more of it.
+        """
+        if self._parser is not None:
+            self._parser.finalize()
+
+    def _begin(self) -> None:
+        self._name.clear()
+        self._value.clear()
+        self._is_wanted = False
+
+    def _end_pair(self) -> None:
+        self._found(unquote_plus(self._name.text()), unquote_plus(self._value.text()))
+
+    def _begin_header(self) -> None:
+        self._header.clear()
+        self._value.clear()
+
+    def _end_header(self) -> None:
+        if self._header.text().lower() == "content-disposition":
+            _, options = parse_options_header(self._value.text())
+            if b"name" in options and b"filename" not in options:
+                self._name.clear()
+                self._name.add(options[b"name"], 0, len(options[b"name"]))
+                self._is_wanted = self._name.text().endswith(self._suffix)
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        if self._is_wanted:
+            self._value.add(data, start, end)
+
+    def _end_part(self) -> None:
+        if self._is_wanted:
+            self._found(self._name.text(), self._value.text())
+
+    def _found(self, name: str, value: str) -> None:
+        if name.endswith(self._suffix) and value:
+            self.fields.append((name, value))
+
+
+class _Text:
+    """
+    Text that arrives in pieces; if it gets too long, there is none.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def add(self, data: bytes, start: int, end: int) -> None:
+        if len(self._data) <= _LONGEST:
+            self._data += data[start:end]
+
+    def clear(self) -> None:
+        self._data.clear()
+
+    def text(self) -> str:
+        return self._data.decode(errors="replace") if len(self._data) <= _LONGEST else ""
