@@ -14,10 +14,10 @@ from starlette.datastructures import Secret
 
 from starlette_flask.checks import UNSET, Unset, duration, flag, plain_fallbacks, plain_key
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
-from starlette_flask.flask_settings import FlaskApp, ask_app
+from starlette_flask.flask_settings import FlaskApp, ask_app, code_of_its_own, name_of_interface
 from starlette_flask.formats.cookies import Cookie
 from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
-from starlette_flask.log import log_browsers_refuse
+from starlette_flask.log import log_browsers_refuse, log_overridden
 
 # Flask 3.1's defaults (flask.app.Flask.default_config), for from_mapping.
 _FLASK_DEFAULTS: dict[str, Any] = {
@@ -125,10 +125,8 @@ class SessionConfig:
             same_site=self.same_site,
             partitioned=self.partitioned,
         )
-        if refusal := cookie.browser_refusal():
-            if not _is_flask:
-                raise ConfigError(refusal)
-            log_browsers_refuse(refusal)
+        if not _is_flask and (refusal := cookie.browser_refusal()):
+            raise ConfigError(refusal)
         set_field(self, "cookie", cookie)
         set_field(self, "domain", cookie.domain)
         set_field(self, "same_site", self.same_site and self.same_site.lower())
@@ -156,6 +154,17 @@ class SessionConfig:
 
         Raises:
             ConfigError: The app has no secret key, or an interface that can't be followed.
+        """
+        config = cls.read_flask(app)
+        config._log_refusal()
+        if methods := code_of_its_own(app):
+            log_overridden(name_of_interface(app), ", ".join(methods))
+        return config
+
+    @classmethod
+    def read_flask(cls, app: FlaskApp) -> "SessionConfig":
+        """
+        Do what `from_flask` does, and say nothing in the log.
         """
         settings, signing = ask_app(app)
         # Flask takes a bare string apart into keys, which can't be seen in what it answers.
@@ -188,7 +197,9 @@ class SessionConfig:
             "secret_key": settings["SECRET_KEY"],
             "secret_key_fallbacks": settings["SECRET_KEY_FALLBACKS"],
         }
-        return cls._from_settings(settings, signing)
+        config = cls._from_settings(settings, signing)
+        config._log_refusal()
+        return config
 
     def difference_from(self, other: "SessionConfig") -> list[str]:
         """
@@ -198,6 +209,10 @@ class SessionConfig:
         """
         mine, theirs = self._identity(), other._identity()
         return [keyword for keyword, value in mine.items() if value != theirs[keyword]]
+
+    def _log_refusal(self) -> None:
+        if refusal := self.cookie.browser_refusal():
+            log_browsers_refuse(refusal)
 
     def _identity(self) -> dict[str, Any]:
         salt, secret_key, *fallbacks = self._key_bytes

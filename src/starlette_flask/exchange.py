@@ -52,6 +52,7 @@ class Exchange:
         self._body = bytearray().join(body)
         self._has_more = has_more
         self._room: asyncio.Future[None] | None = None
+        self._is_started = False
         self._is_sent = False  # the whole response is
         self._is_awake = False  # there is something for the task to look at
         self._start: tuple[int, list[tuple[bytes, bytes]]] | None = None
@@ -84,14 +85,14 @@ class Exchange:
             self._chunks.append(data)
             self._chunks_size += len(data)
             self._is_complete = is_last
-            is_full = self._chunks_size > BUFFER_BYTES
         self._wake()
-        if is_full or self._is_over:
-            with self._changed:
-                while self._chunks_size > BUFFER_BYTES and not self._is_over:
-                    self._changed.wait()
-                if self._is_over:
-                    raise ClientDisconnected("the client has gone before the response was complete")
+        with self._changed:
+            # The app goes on when the response has started, and not before: what it does to the session from then
+            # on is too late, always.
+            while not (self._is_over or ((is_last or self._is_started) and self._chunks_size <= BUFFER_BYTES)):
+                self._changed.wait()
+            if self._is_over and not is_last:
+                raise ClientDisconnected("the client has gone before the response was complete")
 
     def read_into(self, buffer: memoryview) -> int:
         """
@@ -144,6 +145,8 @@ class Exchange:
             self._leave()
             if self._receiver is not None:
                 self._receiver.cancel()
+        if self._receiver is not None and self._receiver.done():
+            self._receiver.result()  # raises what receive did: a limit, perhaps
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -164,14 +167,17 @@ class Exchange:
         if start is not None:
             status, headers = start
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            with self._changed:
+                self._is_started = True
+                self._changed.notify()
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         # A server takes what it is given, however slow the client is, and makes only the next message wait.
-        while len(data) > BUFFER_BYTES:
-            await self._send_piece(data[:BUFFER_BYTES], more_body=True)
-            data = data[BUFFER_BYTES:]
+        starts = range(0, len(data), BUFFER_BYTES)
+        for start_at in starts[:-1]:
+            await self._send_piece(data[start_at : start_at + BUFFER_BYTES], more_body=True)
         if data or is_complete:
             self._is_sent = is_complete
-            await self._send_piece(data, more_body=not is_complete)
+            await self._send_piece(data[starts[-1] :] if len(starts) > 1 else data, more_body=not is_complete)
 
     async def _send_piece(self, piece: bytes, more_body: bool) -> None:
         await self._send({"type": "http.response.body", "body": piece, "more_body": more_body})

@@ -14,7 +14,6 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.serializer import PayloadSerializer, SerializerUnavailable
 from starlette_flask.formats.signing import DigestMethod
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
-from starlette_flask.log import log_overridden
 
 
 class FlaskApp(Protocol):
@@ -79,8 +78,26 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{_name_of(interface)}, or a teardown function of the app, works within a request only"
             f" ({type(exc).__name__}: {exc}); give the settings as keywords or with SessionConfig.from_mapping"
         ) from exc
-    _warn_of_overrides(interface)
     return settings, signing
+
+
+def code_of_its_own(app: FlaskApp) -> list[str]:
+    """
+    Return what the app's session interface does in code of its own, which its settings don't tell: names of methods.
+    """
+    interface = app.session_interface
+    for base in type(interface).__mro__:
+        if base.__module__ in ("flask.sessions", "quart.sessions"):
+            names = ("open_session", "save_session", "session_class", "should_set_cookie", "get_expiration_time")
+            return [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
+    return []
+
+
+def name_of_interface(app: FlaskApp) -> str:
+    """
+    Return the name of the app's session interface, for messages.
+    """
+    return _name_of(app.session_interface)
 
 
 @dataclass(frozen=True)
@@ -184,16 +201,6 @@ def _payload_serializer_of(app: Any, serializer: Any) -> PayloadSerializer:
 
 def _has_methods_of(obj: object, base: type, *names: str) -> bool:
     return all(getattr(getattr(obj, name), "__func__", None) is getattr(base, name) for name in names)
-
-
-def _warn_of_overrides(interface: Any) -> None:
-    for base in type(interface).__mro__:
-        if base.__module__ in ("flask.sessions", "quart.sessions"):
-            names = ("open_session", "save_session", "should_set_cookie", "get_expiration_time")
-            overridden = [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
-            if overridden:
-                log_overridden(_name_of(interface), ", ".join(overridden))
-            return
 
 
 def _name_of(interface: object) -> str:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from starlette_flask.config import SessionConfig
 from starlette_flask.exceptions import ConfigError
 from starlette_flask.exchange import context_for_app
-from starlette_flask.flask_settings import FlaskApp
+from starlette_flask.flask_settings import FlaskApp, code_of_its_own
 from starlette_flask.log import log_not_shared
 from starlette_flask.session import Session, config_of
 from starlette_flask.wsgi import Environ, build_environ
@@ -39,29 +39,35 @@ class SharedSession:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._interface: Any = None
         self._answers: dict[SessionConfig, bool] = {}
 
     def put_into(self, environ: Environ, session: Session) -> None:
         """
         Let the request of *environ* use *session*, if the app would read and write the same cookie.
         """
+        if self._app.session_interface is not self._interface:
+            # At the first request, when the app is set up, and whenever it is given another one.
+            self._interface = self._app.session_interface
+            self._answers = {}
         config = config_of(session)
         if config not in self._answers:
-            # At the first request, when the app is set up; its interface may be replaced after that still.
             self._answers[config] = self._is_same_cookie(config)
         if self._answers[config]:
-            if not hasattr(self._app.session_interface, _IS_SHARING):
-                self._app.session_interface = _sharing(self._app.session_interface)
-            environ[_SESSION] = session
+            if not hasattr(self._interface, _IS_SHARING):
+                self._interface = self._app.session_interface = _sharing(self._interface)
+            environ[_SESSION] = self._app, session
 
     def _is_same_cookie(self, config: SessionConfig) -> bool:
         try:
-            difference = config.difference_from(SessionConfig.from_flask(self._app))
+            difference = config.difference_from(SessionConfig.read_flask(self._app))
         except ConfigError as exc:
             log_not_shared(str(exc))
             return False
         if difference:
             log_not_shared(f"its {', '.join(difference)} differ from those of SessionMiddleware")
+        elif difference := code_of_its_own(self._app):
+            log_not_shared(f"its session_interface has its own {', '.join(difference)}, which would be passed over")
         return not difference
 
 
@@ -78,7 +84,7 @@ def call_in_request(app: Any, connection: HTTPConnection, function: Callable[[An
     """
     environ = build_environ(_as_http(connection.scope, connection.scope.get("root_path", "")), io.BytesIO())
     if isinstance(connection.scope.get("session"), Session):
-        environ[_SESSION] = connection.scope["session"]
+        environ[_SESSION] = app, connection.scope["session"]
 
     def call() -> T:
         with app.request_context(environ) as context:
@@ -149,26 +155,33 @@ def _as_http(scope: Scope, root_path: str) -> Scope:
     return {**scope, "scheme": scheme, "method": scope.get("method", "GET"), "root_path": root_path}
 
 
-def _url_for(app: Any, environ: Environ, endpoint: str, values: Mapping[str, Any]) -> str:
-    context = app.app_context()
-    # Of a request's context only this is needed. All of it would open the app's session.
-    context.url_adapter = app.create_url_adapter(app.request_class(environ))
-    with context:
+def _url_for(app: Any, environ: Environ, endpoint: str, values: dict[str, Any]) -> str:
+    if values.get("_external") is None:
         # In a request URLs are relative by default, as they aren't outside.
-        url: str = app.url_for(endpoint, **{"_external": values.get("_scheme") is not None, **values})
-        return url
+        values = {**values, "_external": values.get("_scheme") is not None}
+
+    def build() -> str:
+        context = app.app_context()
+        # Of a request's context only this is needed. All of it would open the app's session.
+        context.url_adapter = app.create_url_adapter(app.request_class(environ))
+        with context:
+            url: str = app.url_for(endpoint, **values)
+            return url
+
+    return context_for_app().run(build)
 
 
 def _sharing(interface: Any) -> Any:
-    sharing = copy.copy(interface)
+    sharing, kind = copy.copy(interface), type(interface)
 
     def open_session(app: FlaskApp, request: Any) -> Any:
-        session = request.environ.get(_SESSION)
-        return interface.open_session(app, request) if session is None else session
+        owner, session = request.environ.get(_SESSION, (None, None))
+        # An app may hand the request on to another one.
+        return session if owner is app else kind.open_session(sharing, app, request)
 
     def save_session(app: FlaskApp, session: Any, response: Any) -> None:
         if not isinstance(session, Session):  # or the middleware saves it, when the response starts
-            interface.save_session(app, session, response)
+            kind.save_session(sharing, app, session, response)
 
     # On the object, not in a class of our own: whoever asks for the interface's class is told the truth.
     sharing.open_session, sharing.save_session = open_session, save_session

@@ -214,7 +214,8 @@ class Session(dict[str, Any]):
                 self._hand_out(key, value)
 
     def _written_now(self) -> dict[str, bytes | None] | None:
-        return self._handed_out and {key: self._as_written(key) for key in self._handed_out}
+        # Of a copy: a view that streams may read in another thread while the session is saved.
+        return self._handed_out and {key: self._as_written(key) for key in self._handed_out.copy()}
 
     def _as_written(self, key: str) -> bytes | None:
         # == can't see 1 become True or 1.0. What would be written can.

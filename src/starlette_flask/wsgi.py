@@ -2,13 +2,13 @@
 What PEP 3333 asks of a server: the environ of a request, and the call of an app. Knows no event loop.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import unquote, unquote_to_bytes
-from wsgiref import util
 
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
@@ -17,6 +17,7 @@ WSGIApp = Callable[[Environ, Callable[..., Callable[[bytes], object]]], Iterable
 BLOCK_BYTES = 64 * 1024
 """How much of a file, or of a request's body, is read at once."""
 
+_STATUS = re.compile(r"[1-9][0-9][0-9](?: .*)?")
 _BODILESS = frozenset({204, 304})
 
 
@@ -42,13 +43,28 @@ class Connection(Protocol):
         """
 
 
-class FileWrapper(util.FileWrapper):
+class FileWrapper:
     """
     Reads a file in blocks of *blksize* bytes, or larger ones where that is less than a worthwhile amount.
+
+    As ``wsgiref.util.FileWrapper``, but for ``__getitem__``, and with `seek`, by which Werkzeug finds a range.
     """
 
     def __init__(self, filelike: Any, blksize: int = BLOCK_BYTES) -> None:
-        super().__init__(filelike, max(blksize, BLOCK_BYTES))
+        self._file = filelike
+        self._size = max(blksize, BLOCK_BYTES)
+        for name in ("close", "seek", "seekable", "tell"):
+            if hasattr(filelike, name):
+                setattr(self, name, getattr(filelike, name))
+
+    def __iter__(self) -> "FileWrapper":
+        return self
+
+    def __next__(self) -> bytes:
+        data: bytes = self._file.read(self._size)
+        if not data:
+            raise StopIteration
+        return data
 
 
 def build_environ(scope: Mapping[str, Any], body: Any = None) -> Environ:
@@ -119,8 +135,11 @@ def split_path(scope: Mapping[str, Any]) -> tuple[bytes, bytes]:
     # What isn't UTF-8 didn't survive in the path, and raw_path isn't the path if somebody changed that.
     if "\ufffd" in path and raw_path is not None and unquote(raw_path.partition(b"?")[0].decode("latin-1")) == path:
         path_bytes = unquote_to_bytes(raw_path.partition(b"?")[0])
-    if path_bytes == root_bytes or path_bytes.startswith(root_bytes + b"/"):
-        path_bytes = path_bytes[len(root_bytes) :]
+    # A proxy may have stripped its part of the root, which the server knows of, from the path.
+    outer = scope.get("app_root_path", "").rstrip("/").encode()
+    for prefix in (root_bytes, root_bytes.removeprefix(outer)):
+        if path_bytes == prefix or path_bytes.startswith(prefix + b"/"):
+            return root_bytes, path_bytes[len(prefix) :]
     return root_bytes, path_bytes
 
 
@@ -167,14 +186,18 @@ class _Response:
                 exc_info = None  # it refers to this very frame
         elif self._start is not None:
             raise AssertionError("start_response was called twice; the second time needs exc_info")
+        if not _STATUS.fullmatch(status):
+            raise ValueError(f"a status is three digits and a phrase, not {status!r}")
         code = int(status[:3])
-        encoded = [(name.strip().lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers]
+        encoded = [_encoded(name, value) for name, value in headers]
         self._start = code, encoded
         if self._method == "HEAD" or code in _BODILESS:
             self._remaining = 0
         else:
-            lengths = [int(value) for name, value in encoded if name == b"content-length"]
-            self._remaining = lengths[0] if lengths else None
+            lengths = [value for name, value in encoded if name == b"content-length"]
+            if lengths and not lengths[0].isdigit():
+                raise ValueError(f"Content-Length must be a number, not {lengths[0]!r}")
+            self._remaining = int(lengths[0]) if lengths else None
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -205,3 +228,11 @@ class _Response:
         if not self._is_sent:
             self._is_sent = True
             self._connection.start(*self._start)
+
+
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    header = name.strip().lower().encode("latin-1"), value.strip().encode("latin-1")
+    for part in header:
+        if b"\n" in part or b"\r" in part or b"\0" in part:
+            raise ValueError("a header can't hold line breaks; it would be another header")
+    return header
