@@ -5,6 +5,7 @@ The command line: ``python -m benchmarks``; ``scripts/bench`` runs it in an envi
 import argparse
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,10 +14,13 @@ from rich.table import Table as RichTable
 
 from benchmarks.chart import draw
 from benchmarks.growth import measure_growth
+from benchmarks.mounts import measure_mounts
+from benchmarks.readers import measure_slow_readers
 from benchmarks.report import Table, full_tables, short_tables
 from benchmarks.results import Results, describe_environment
-from benchmarks.servers import Load, measure_servers
-from benchmarks.sessions import Effort, measure_scenarios, measure_sizes
+from benchmarks.rounds import Effort
+from benchmarks.servers import Load, measure_mount_servers, measure_servers
+from benchmarks.sessions import measure_scenarios, measure_sizes
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -29,12 +33,14 @@ def main() -> None:
     """
     Measure, or read what was measured; show it, and keep it.
     """
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="What sessions cost, side by side with others.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="What sessions and mounting cost, beside others."
+    )
     parser.add_argument(
         "what",
         nargs="?",
         default="all",
-        choices=("all", "sessions", "servers", "growth", "report"),
+        choices=("all", "sessions", "servers", "growth", "mounts", "report"),
         help="what to measure; report: nothing, show --out again (default: all)",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything: to see it work, not to compare")
@@ -65,13 +71,19 @@ def _measure(what: str, is_quick: bool, console: Console) -> Results:
     if what in ("all", "growth"):
         with console.status("growth: requests in one process, for a minute or so"):
             growth = measure_growth(20_000, traced_requests=5_000) if is_quick else measure_growth()
-    sessions, sizes, servers = [], [], []
+    sessions, sizes, servers, mounts, mount_servers, slow_readers = [], [], [], [], [], []
     if what in ("all", "sessions"):
         sessions = _shown(console, "sessions: every contender in turn", measure_scenarios(effort))
         sizes = _shown(console, "sizes: from 100 B to 4 KB", measure_sizes(effort))
     if what in ("all", "servers"):
         servers = _shown(console, "servers: uvicorn, granian", measure_servers(load))
-    return Results(describe_environment(), sessions, sizes, servers, growth)
+    if what in ("all", "mounts"):
+        load = replace(load, requests=load.requests // 4)
+        seconds = 1.0 if is_quick else 5.0
+        mounts = _shown(console, "mounts: every adapter in turn", measure_mounts(effort))
+        mount_servers = _shown(console, "mounts: uvicorn, granian", measure_mount_servers(load))
+        slow_readers = _shown(console, "mounts: slow readers", measure_slow_readers(seconds=seconds))
+    return Results(describe_environment(), sessions, sizes, servers, growth, mounts, mount_servers, slow_readers)
 
 
 def _shown(console: Console, what: str, measurements: Iterable[T]) -> list[T]:

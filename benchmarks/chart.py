@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from benchmarks.contenders import OURS, OURS_WITHOUT_NESTED, STARLETTE
 from benchmarks.payloads import PAYLOADS, json_size
 from benchmarks.results import Results
-from benchmarks.sessions import Cost
+from benchmarks.rounds import Cost
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; the shapes differ as well.
 _STYLES = (
@@ -44,7 +44,7 @@ def draw(results: Results, path: Path) -> None:
     with mpl.rc_context(options):
         figure = Figure(figsize=(10, 5.2), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        _draw_scenarios(left, [cost for cost in results.sessions if cost.payload == "s" and not cost.remark])
+        _draw_scenarios(left, [cost for cost in results.sessions if cost.case == "s" and not cost.remark])
         _draw_sizes(right, results.sizes)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
@@ -77,7 +77,7 @@ def _draw_sizes(axes: Axes, costs: Sequence[Cost]) -> None:
     for contender, (color, marker) in zip((OURS.name, STARLETTE.name), _STYLES, strict=False):
         for scenario, line in (("read", "-"), ("write", "--")):
             points = [
-                (int(cost.payload), cost.median)
+                (int(cost.case), cost.median)
                 for cost in costs
                 if (cost.contender, cost.scenario) == (contender, scenario)
             ]

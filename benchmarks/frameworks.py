@@ -14,7 +14,7 @@ import quart
 from werkzeug.datastructures import Headers
 
 from benchmarks.handlers import BODY, Act, Contender, drive
-from benchmarks.payloads import SECRET_KEY, scope_with
+from benchmarks.payloads import SECRET_KEY, environ_of, scope_with
 
 
 class FlaskContender:
@@ -37,7 +37,7 @@ class FlaskContender:
     def handler(self, act: Act | None, cookie: str | None) -> Callable[[], Any]:
         app, has_session = self._app, self._has_session
         interface = app.session_interface
-        environ = _environ_of(cookie)
+        environ = environ_of(scope_with(cookie))
 
         def handle() -> flask.Response:
             request = app.request_class(dict(environ))
@@ -106,19 +106,3 @@ class QuartContender:
 
 
 BARE_QUART = QuartContender("bare Quart", has_session=False)
-
-
-def _environ_of(cookie: str | None) -> dict[str, Any]:
-    scope = scope_with(cookie)
-    fields = {f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode() for name, value in scope["headers"]}
-    return {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": scope["root_path"],
-        "PATH_INFO": scope["path"],
-        "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.url_scheme": scope["scheme"],
-        **fields,
-    }

@@ -20,7 +20,7 @@ from benchmarks.handlers import drive
 from benchmarks.payloads import PAYLOADS, SECRET_KEY, scope_with
 from starlette_flask import SessionMiddleware
 
-STATM = Path("/proc/self/statm")
+PROC = Path("/proc")
 FLAT_KB = 512
 
 
@@ -61,17 +61,12 @@ class Growth:
 def measure_growth(requests: int = 1_000_000, *, traced_requests: int = 50_000, samples: int = 10) -> Growth:
     """
     Answer *requests* in this process and watch its memory.
-
-    Raises:
-        RuntimeError: This system doesn't tell the memory of a process in /proc.
     """
-    if not STATM.exists():
-        raise RuntimeError(f"{STATM} tells the memory of a process, but isn't there; measure it on Linux")
     visitors = _Visitors()
     resident = []
     for _ in range(samples):
         visitors.send(requests // samples)
-        resident.append(_resident_kb())
+        resident.append(resident_kb(os.getpid()))
 
     tracemalloc.start()
     visitors.send(traced_requests // 10)  # what is allocated once: the free lists, the zlib objects
@@ -88,6 +83,21 @@ def measure_growth(requests: int = 1_000_000, *, traced_requests: int = 50_000, 
         sum(place.size_diff for place in growth),
         tuple(_told(place) for place in growth[:3] if place.size_diff > 0),
     )
+
+
+def resident_kb(process_id: int) -> int:
+    """
+    Return the resident set of a process and its children.
+
+    Raises:
+        RuntimeError: This system doesn't tell the memory of a process in /proc.
+    """
+    if not PROC.exists():
+        raise RuntimeError(f"{PROC} tells the memory of a process, but isn't there; measure it on Linux")
+    process = PROC / str(process_id)
+    pages = int((process / "statm").read_text().split()[1])
+    children = [int(child) for file in process.glob("task/*/children") for child in file.read_text().split()]
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1024 + sum(map(resident_kb, children))
 
 
 class _Visitors:
@@ -127,10 +137,6 @@ class _Visitors:
         for name, value in message.get("headers", ()):
             if name == b"set-cookie":
                 self._cookie = value.decode().partition(";")[0].partition("=")[2]
-
-
-def _resident_kb() -> int:
-    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def _snapshot() -> tracemalloc.Snapshot:

@@ -4,6 +4,7 @@ What a request carries: the session's data, and the headers of a browser around 
 
 import hashlib
 import json
+import sys
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,30 @@ def scope_with(cookie: str | None) -> Scope:
         "client": ("127.0.0.1", 51234),
         "server": ("127.0.0.1", 8000),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+
+
+def environ_of(scope: Scope) -> dict[str, Any]:
+    """
+    Return the environ of the same request, as a WSGI server makes it, but for ``wsgi.input``.
+    """
+    fields = {f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode() for name, value in scope["headers"]}
+    return {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": scope["root_path"],
+        "PATH_INFO": scope["path"],
+        "QUERY_STRING": "",
+        "CONTENT_LENGTH": fields.pop("HTTP_CONTENT_LENGTH", ""),
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **fields,
     }
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from benchmarks.adapters import A2WSGI, PLAIN
 from benchmarks.contenders import OURS, STARLETTE
 from benchmarks.growth import Growth
 from benchmarks.payloads import PAYLOADS, json_size
+from benchmarks.readers import LIMIT_MB, Memory
 from benchmarks.results import Results
+from benchmarks.rounds import Cost
 from benchmarks.servers import Throughput
-from benchmarks.sessions import Cost
-from benchmarks.targets import judge
+from benchmarks.visits import FILM_BYTES
 
 T = TypeVar("T")
 
@@ -40,44 +42,54 @@ def full_tables(results: Results) -> Iterator[Table]:
     """
     Return the tables of all that was measured, with quartiles.
     """
-    for scenario in _unique(cost.scenario for cost in results.sessions):
-        yield _scenario_table([cost for cost in results.sessions if cost.scenario == scenario])
-    yield from _other_tables(results)
+    for costs in _by_scenario(results.sessions):
+        yield _scenario_table(costs, "net µs", STARLETTE.name)
+    yield from _session_tables(results)
+    for costs in _by_scenario(results.mounts):
+        yield _scenario_table(costs, "µs", PLAIN.name)
+    yield from _mount_tables(results)
+    yield _target_table(results)
 
 
 def short_tables(results: Results) -> Iterator[Table]:
     """
-    Return the same with one table, of medians, for all scenarios.
+    Return the same with one table, of medians, for all scenarios of a kind.
     """
-    *others, targets = _other_tables(results)
-    yield targets
-    yield _median_table(results.sessions)
-    yield from others
+    yield _target_table(results)
+    yield _median_table("What a session costs: µs for each request, net of the bare app", results.sessions)
+    yield from _session_tables(results)
+    yield _median_table("What a mounted Flask app costs: µs for each request", results.mounts)
+    yield from _mount_tables(results)
 
 
-def _other_tables(results: Results) -> Iterator[Table]:
+def _session_tables(results: Results) -> Iterator[Table]:
     if results.sizes:
         yield _size_table(results.sizes)
     if results.servers:
-        yield _server_table(results.servers)
+        yield _server_table("Whole server, session s", results.servers, STARLETTE.name)
     if results.growth:
         yield _growth_table(results.growth)
-    if results.sessions:
-        yield _target_table(results.sessions)
 
 
-def _scenario_table(costs: Sequence[Cost]) -> Table:
-    payloads = _unique(cost.payload for cost in costs)
-    by_key = {(cost.contender, cost.payload): cost for cost in costs}
-    columns = ["net µs"]
-    for payload in payloads:
-        columns += [_described(payload), "quartiles", "ratio"]
+def _mount_tables(results: Results) -> Iterator[Table]:
+    if results.mount_servers:
+        yield _server_table("Whole server, mounted Flask app", results.mount_servers, A2WSGI.name)
+    if results.slow_readers:
+        yield _memory_table(results.slow_readers)
+
+
+def _scenario_table(costs: Sequence[Cost], unit: str, reference: str) -> Table:
+    cases = _unique(cost.case for cost in costs)
+    by_key = {(cost.contender, cost.case): cost for cost in costs}
+    columns = [unit]
+    for case in cases:
+        columns += [_described(case), "quartiles", "ratio"]
     rows = []
     for contender in _unique(cost.contender for cost in costs):
         cells = [contender]
-        for payload in payloads:
-            cost = by_key[contender, payload]
-            ratio = cost.median / by_key[STARLETTE.name, payload].median
+        for case in cases:
+            cost = by_key[contender, case]
+            ratio = cost.median / by_key[reference, case].median
             cells += [f"{cost.median:.1f}", f"{cost.lower:.1f}-{cost.upper:.1f}", f"{ratio:.2f}"]
         if cost.remark:
             cells[0] += f" ({cost.remark})"
@@ -85,27 +97,27 @@ def _scenario_table(costs: Sequence[Cost]) -> Table:
     return Table(costs[0].scenario, columns, rows)
 
 
-def _median_table(costs: Sequence[Cost]) -> Table:
+def _median_table(title: str, costs: Sequence[Cost]) -> Table:
     contenders = _unique(cost.contender for cost in costs)
-    by_key = {(cost.scenario, cost.payload, cost.contender): cost for cost in costs}
+    by_key = {(cost.scenario, cost.case, cost.contender): cost for cost in costs}
     rows = []
-    for scenario, payload in _unique((cost.scenario, cost.payload) for cost in costs):
-        row = [f"{scenario}, {payload}"]
+    for scenario, case in _unique((cost.scenario, cost.case) for cost in costs):
+        row = [f"{scenario}, {case}"]
         for contender in contenders:
-            found = by_key.get((scenario, payload, contender))
+            found = by_key.get((scenario, case, contender))
             row.append("" if found is None else f"{found.median:.1f}{'*' if found.remark else ''}")
         rows.append(row)
-    return Table("What a session costs: µs for each request, net of the bare app", ["", *contenders], rows)
+    return Table(title, ["", *contenders], rows)
 
 
 def _size_table(costs: Sequence[Cost]) -> Table:
-    by_key = {(cost.scenario, cost.payload, cost.contender): cost.median for cost in costs}
+    by_key = {(cost.scenario, cost.case, cost.contender): cost.median for cost in costs}
     scenarios = _unique(cost.scenario for cost in costs)
     columns = ["bytes of JSON"]
     for scenario in scenarios:
         columns += [f"{scenario}: ours", "Starlette's", "ratio"]
     rows = []
-    for size in _unique(cost.payload for cost in costs):
+    for size in _unique(cost.case for cost in costs):
         row = [size]
         for scenario in scenarios:
             ours, other = (by_key[scenario, size, contender.name] for contender in (OURS, STARLETTE))
@@ -114,15 +126,14 @@ def _size_table(costs: Sequence[Cost]) -> Table:
     return Table("Cost against size: net µs", columns, rows)
 
 
-def _server_table(throughputs: Sequence[Throughput]) -> Table:
+def _server_table(title: str, throughputs: Sequence[Throughput], other: str) -> Table:
     apps = _unique(each.app for each in throughputs)
     rows = []
     for server, scenario in _unique((each.server, each.scenario) for each in throughputs):
         found = {each.app: each for each in throughputs if (each.server, each.scenario) == (server, scenario)}
         cells = (f"{found[app].median:,.0f} ({found[app].lower:,.0f}-{found[app].upper:,.0f})" for app in apps)
-        ratio = found[OURS.name].median / found[STARLETTE.name].median
-        rows.append([f"{server}, {scenario}, s", *cells, f"{ratio:.2f}"])
-    return Table("Whole server: requests per second (quartiles)", ["", *apps, "ours / Starlette's"], rows)
+        rows.append([f"{server}, {scenario}", *cells, f"{found[OURS.name].median / found[other].median:.2f}"])
+    return Table(f"{title}: requests per second (quartiles)", ["", *apps, f"ours / {other}'s"], rows)
 
 
 def _growth_table(growth: Growth) -> Table:
@@ -136,25 +147,42 @@ def _growth_table(growth: Growth) -> Table:
     return Table("Memory", ["", ""], rows)
 
 
-def _target_table(costs: Sequence[Cost]) -> Table:
+def _memory_table(memories: Sequence[Memory]) -> Table:
+    readers = memories[0].readers
     rows = []
-    for verdict in judge(costs):
+    for each in memories:
+        verdict = "" if OURS.name not in each.app else "met" if each.is_bounded else "MISSED"
+        cells = [f"{each.answered} of {readers}", f"{each.idle_mb:.0f} MB", f"+{each.grown_mb:.0f} MB", verdict]
+        rows.append([f"{each.server}, {each.app}", *cells])
+    columns = ["", "being answered", "before", "at most", f"target: +{LIMIT_MB} MB"]
+    return Table(f"Memory of a server with {readers} slow readers of {FILM_BYTES >> 20} MB", columns, rows)
+
+
+def _target_table(results: Results) -> Table:
+    rows = []
+    for verdict in results.verdicts:
         target = verdict.target
-        options = target.ours.name.partition(", ")[2]
+        options = target.ours.partition(", ")[2]
         rows.append(
             [
-                f"{target.scenario}, {target.payload}{f' ({options})' if options else ''}",
-                target.other.name.removeprefix(f"{OURS.name}, "),
+                f"{target.scenario}, {target.case}{f' ({options})' if options else ''}",
+                target.other.removeprefix(f"{OURS.name}, "),
                 f"{target.limit:.2f}{f' + {target.noise:.2f}' if target.noise else ''}",
                 f"{verdict.ratio:.2f}",
                 "met" if verdict.is_met else "MISSED",
             ]
         )
-    return Table("Targets: ours / theirs, net medians of this run", ["", "compared with", "at most", "is", ""], rows)
+    columns = ["", "compared with", "at most", "is", ""]
+    return Table("Targets: ours / theirs, medians of this run; of sessions, net", columns, rows)
 
 
-def _described(payload: str) -> str:
-    return f"{payload}, {json_size(PAYLOADS[payload]):,} B"
+def _by_scenario(costs: Sequence[Cost]) -> Iterator[list[Cost]]:
+    for scenario in _unique(cost.scenario for cost in costs):
+        yield [cost for cost in costs if cost.scenario == scenario]
+
+
+def _described(case: str) -> str:
+    return f"{case}, {json_size(PAYLOADS[case]):,} B" if case in PAYLOADS else case
 
 
 def _unique(items: Iterable[T]) -> list[T]:

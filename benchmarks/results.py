@@ -12,11 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.growth import Growth
+from benchmarks.readers import Memory
+from benchmarks.rounds import Cost
 from benchmarks.servers import Throughput
-from benchmarks.sessions import Cost
-from benchmarks.targets import judge
+from benchmarks.targets import Verdict, judge
 
-PACKAGES = ("starlette-flask", "starlette", "itsdangerous", "flask", "quart", "starsessions", "uvicorn", "granian")
+PACKAGES = (
+    "starlette-flask",
+    "starlette",
+    "itsdangerous",
+    "flask",
+    "quart",
+    "starsessions",
+    "a2wsgi",
+    "asgiref",
+    "uvicorn",
+    "granian",
+)
 
 
 @dataclass(frozen=True)
@@ -28,8 +40,11 @@ class Results:
         environment: Versions, and the kind of machine.
         sessions: From `benchmarks.sessions.measure_scenarios`.
         sizes: From `benchmarks.sessions.measure_sizes`.
-        servers: From `benchmarks.servers`.
+        servers: From `benchmarks.servers.measure_servers`.
         growth: From `benchmarks.growth`.
+        mounts: From `benchmarks.mounts`.
+        mount_servers: From `benchmarks.servers.measure_mount_servers`.
+        slow_readers: From `benchmarks.readers`.
     """
 
     environment: dict[str, str]
@@ -37,29 +52,30 @@ class Results:
     sizes: Sequence[Cost] = ()
     servers: Sequence[Throughput] = ()
     growth: Growth | None = None
+    mounts: Sequence[Cost] = ()
+    mount_servers: Sequence[Throughput] = ()
+    slow_readers: Sequence[Memory] = ()
 
     @property
     def is_complete(self) -> bool:
         """
         Everything was measured.
         """
-        return bool(self.sessions and self.sizes and self.servers and self.growth)
+        return all(vars(self).values())
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """
+        What follows for the targets.
+        """
+        return judge([*self.sessions, *self.mounts])
 
     def save(self, path: Path) -> None:
         """
         Write everything to *path*, and the verdicts, which follow from it.
         """
         verdicts = [
-            {
-                "scenario": verdict.target.scenario,
-                "payload": verdict.target.payload,
-                "ours": verdict.target.ours.name,
-                "other": verdict.target.other.name,
-                "limit": verdict.target.limit,
-                "ratio": verdict.ratio,
-                "is_met": verdict.is_met,
-            }
-            for verdict in judge(self.sessions)
+            {**asdict(verdict.target), "ratio": verdict.ratio, "is_met": verdict.is_met} for verdict in self.verdicts
         ]
         path.write_text(json.dumps(_rounded({**asdict(self), "verdicts": verdicts}), indent=1) + "\n")
 
@@ -76,6 +92,9 @@ class Results:
             [Cost(**each) for each in data["sizes"]],
             [Throughput(**each) for each in data["servers"]],
             growth and Growth(**growth),
+            [Cost(**each) for each in data["mounts"]],
+            [Throughput(**each) for each in data["mount_servers"]],
+            [Memory(**each) for each in data["slow_readers"]],
         )
 
 

@@ -5,9 +5,11 @@ What the measurements must show, as ratios of medians of one run.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmarks.adapters import A2WSGI, MOUNTED, MOUNTED_SHARED, PLAIN
 from benchmarks.contenders import OBVIOUS, OURS, OURS_WITHOUT_NESTED, OURS_WITHOUT_REFRESH, STARLETTE
-from benchmarks.handlers import Contender
-from benchmarks.sessions import Cost
+from benchmarks.mounts import CASES
+from benchmarks.rounds import Cost
+from benchmarks.visits import LARGE, SMALL
 
 
 @dataclass(frozen=True)
@@ -17,18 +19,18 @@ class Target:
 
     Args:
         scenario: By name.
-        payload: By name.
+        case: By name.
         limit: The highest ratio.
-        ours: In which configuration.
-        other: Compared with whom.
+        ours: In which configuration, by the contender's name.
+        other: Compared with whom, by name.
         noise: How far above the limit two equal costs may seem to be.
     """
 
     scenario: str
-    payload: str
+    case: str
     limit: float
-    ours: Contender = OURS
-    other: Contender = STARLETTE
+    ours: str = OURS.name
+    other: str = STARLETTE.name
     noise: float = 0.0
 
 
@@ -46,34 +48,42 @@ class Verdict:
         return self.ratio <= self.target.limit + self.target.noise
 
 
-TARGETS = (
+SESSION_TARGETS = (
     Target("no cookie", "s", 0.45),
     Target("untouched", "s", 0.50),
-    Target("untouched", "s", 0.16, ours=OURS_WITHOUT_REFRESH),
-    Target("untouched", "l", 0.06, ours=OURS_WITHOUT_REFRESH),
+    Target("untouched", "s", 0.16, ours=OURS_WITHOUT_REFRESH.name),
+    Target("untouched", "l", 0.06, ours=OURS_WITHOUT_REFRESH.name),
     Target("read", "s", 0.70),
     Target("read", "m", 0.85),
-    Target("read", "s", 0.60, other=OBVIOUS),
+    Target("read", "s", 0.60, other=OBVIOUS.name),
     Target("write", "s", 0.90),
     Target("write", "m", 1.20),
-    Target("write", "m", 0.50, other=OBVIOUS),
+    Target("write", "m", 0.50, other=OBVIOUS.name),
     Target("tampered", "s", 0.35),
     Target("expired", "s", 0.40),
     # A flat key of a session that also holds a large cart: watching for nested changes costs nothing.
-    Target("read", "l", 1.00, other=OURS_WITHOUT_NESTED, noise=0.03),
+    Target("read", "l", 1.00, other=OURS_WITHOUT_NESTED.name, noise=0.03),
 )
+MOUNT_TARGETS = (
+    *(
+        Target(SMALL.name, case, limit, ours.name, other.name)
+        for ours in (MOUNTED, MOUNTED_SHARED)
+        for case in CASES
+        for other, limit in ((A2WSGI, 0.50), (PLAIN, 2.20))
+    ),
+    *(Target(visit.name, case, 1.00, other=A2WSGI.name, noise=0.05) for visit in LARGE for case in CASES),
+)
+TARGETS = SESSION_TARGETS + MOUNT_TARGETS
 
 
 def judge(costs: Iterable[Cost]) -> list[Verdict]:
     """
     Return a verdict for each target of which both sides were measured.
     """
-    medians = {(cost.scenario, cost.payload, cost.contender): cost.median for cost in costs}
+    medians = {(cost.scenario, cost.case, cost.contender): cost.median for cost in costs}
     verdicts = []
     for target in TARGETS:
-        ours, other = (
-            medians.get((target.scenario, target.payload, each.name)) for each in (target.ours, target.other)
-        )
+        ours, other = (medians.get((target.scenario, target.case, name)) for name in (target.ours, target.other))
         if ours is not None and other is not None:
             verdicts.append(Verdict(target, ours / other))
     return verdicts
