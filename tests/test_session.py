@@ -11,6 +11,7 @@ import pytest
 import time_machine
 
 from starlette_flask import Session, SessionConfig
+from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import Header
 from starlette_flask.session import merge, open_session, save_session, take_content, warn_of_late_changes
 
@@ -18,15 +19,17 @@ CONFIG = SessionConfig(secret_key="secret", same_site=None)
 DATA = {"cart": {"items": [1]}, "pair": [1, 2], "user": "ada"}
 
 
-def request_headers(data: dict[str, Any] | None, config: SessionConfig = CONFIG) -> list[Header]:
-    if data is None:
-        return []
-    value = config.signing_serializer.dumps(data)
-    return [(b"cookie", f"{config.session_cookie}={value}".encode())]
+def received(value: bytes | None, config: SessionConfig = CONFIG, **options: Any) -> Session:
+    """
+    Return the session of a request with this value of its cookie.
+    """
+    headers: list[Header] = [] if value is None else [(b"cookie", config.session_cookie.encode() + b"=" + value)]
+    return open_session(CookieReader(config), {"type": "http", "headers": headers}, **options)
 
 
 def opened(data: dict[str, Any] | None, config: SessionConfig = CONFIG, **options: Any) -> Session:
-    return open_session(config, request_headers(data, config), **options)
+    value = None if data is None else config.signing_serializer.dumps(data).encode()
+    return received(value, config, **options)
 
 
 def saved(session: Session, config: SessionConfig = CONFIG) -> dict[str, Any] | None:
@@ -266,7 +269,7 @@ def test_refresh_needs_content() -> None:
     """
     serializer = CONFIG.signing_serializer
     signed = serializer._signer.sign(b"." + b"eJyrVoovSC3KTcxLzCtRsiopKk2tBQBTTgdf")
-    session = open_session(CONFIG, [(b"cookie", b"session=" + signed)])
+    session = received(signed)
     assert save_session(CONFIG, session, [], "/") == []
 
 
@@ -277,7 +280,7 @@ def test_new() -> None:
     assert opened(None).new
     assert not opened(DATA).new
     assert not opened({}).new
-    assert open_session(CONFIG, [(b"cookie", b"session=nonsense")]).new
+    assert received(b"nonsense").new
     assert Session().new
 
 
@@ -366,10 +369,10 @@ def test_clear_of_unreadable_cookie() -> None:
     """
     A cookie that can't be read was carried all the same; clearing deletes it.
     """
-    session = open_session(CONFIG, [(b"cookie", b"session=nonsense")])
+    session = received(b"nonsense")
     session.clear()
     assert saved(session) == {}
-    empty = open_session(CONFIG, [(b"cookie", b"session=")])
+    empty = received(b"")
     empty.clear()
     assert saved(empty) == {}
 

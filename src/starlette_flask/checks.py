@@ -75,17 +75,14 @@ def plain_key(key: Any) -> Any:
     return str(key) if isinstance(key, Secret) else key
 
 
-def plain_fallbacks(fallbacks: Any) -> tuple[Any, ...]:
+def plain_fallbacks(fallbacks: Any, what: str = "secret_key_fallbacks (SECRET_KEY_FALLBACKS)") -> tuple[Any, ...]:
     """
     Return older secret keys without the `Secret` around them.
     """
     if fallbacks is None:  # Flask's default
         return ()
     if isinstance(fallbacks, (str, bytes, Secret)) or not isinstance(fallbacks, Iterable):
-        raise ConfigTypeError(
-            "secret_key_fallbacks (SECRET_KEY_FALLBACKS) must be a list of keys;"
-            " of a bare string each character would become a key"
-        )
+        raise ConfigTypeError(f"{what} must be a list of keys; of a bare string each character would become a key")
     return tuple(str(key) if isinstance(key, Secret) else key for key in fallbacks)
 
 

@@ -12,15 +12,29 @@ from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
 from starlette_flask.formats.signing import Refusal
 
 logger = logging.getLogger("starlette_flask.sessions")
+_ROUND_NUMBERS = frozenset(10**power for power in range(1, 19))
 csrf_logger = logging.getLogger("starlette_flask.csrf")
 
 
-def log_rejected(name: str, reason: BadData | Refusal) -> None:
+def log_rejected(name: str, reason: BadData | Refusal, count: int) -> None:
     """
     The request's cookie isn't accepted: the session is empty.
+
+    The first of a class of reasons is said at INFO, and the 10th, the 100th and so on; the others at DEBUG.
     """
     # The words are our own; those of itsdangerous quote the cookie.
-    logger.info("The cookie %r was rejected: %s.", name, reason)
+    if count == 1:
+        logger.info("The cookie %r was rejected: %s.", name, reason)
+    else:
+        level = logging.INFO if count in _ROUND_NUMBERS else logging.DEBUG
+        logger.log(level, "The cookie %r was rejected: %s. That makes %d for such a reason.", name, reason, count)
+
+
+def log_failed_callback() -> None:
+    """
+    The app's ``on_rejected`` raised.
+    """
+    logger.exception("on_rejected failed; the request goes on.")
 
 
 def log_oversized(name: str, size: int) -> None:

@@ -19,17 +19,17 @@ from uuid import UUID
 
 from itsdangerous import BadData
 from markupsafe import Markup
+from starlette.types import Scope
 
 from starlette_flask.checks import Unset
 from starlette_flask.config import SessionConfig
+from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
-from starlette_flask.formats.signing import Refusal
 from starlette_flask.formats.tagged_json import PLAIN_TYPES
 from starlette_flask.log import (
     log_late_change,
     log_oversized,
     log_refused_websocket,
-    log_rejected,
     log_unreadable_answer,
 )
 
@@ -59,7 +59,8 @@ class Session(dict[str, Any]):
 
     # What open_session sets. A session without a config belongs to no request.
     _config: SessionConfig | None = None
-    _headers: Iterable[Header] = ()
+    _reader: CookieReader
+    _scope: Scope
     _tracks_nested: bool = True
     # What came with the request: whether the cookie did, and what it says if it is valid.
     _is_verified: bool = False
@@ -229,15 +230,11 @@ class Session(dict[str, Any]):
     # The request's cookie.
 
     def _verify(self, config: SessionConfig) -> None:
-        value = config.cookie.find(self._headers)
+        value = config.cookie.find(self._scope["headers"])
         if value is not None:
             self._is_carried = True
             if value:
-                payload = config.signing_serializer.check(value, config.accepted_age)
-                if isinstance(payload, Refusal):
-                    log_rejected(config.session_cookie, payload)
-                else:
-                    self._payload = payload
+                self._payload = self._reader.verify(value, self._scope)
         self._is_verified = True
 
     def _load(self, config: SessionConfig) -> None:
@@ -247,11 +244,11 @@ class Session(dict[str, Any]):
             if not self._is_verified:
                 self._verify(config)
             if self._payload is not None:
-                try:
-                    dict.update(self, config.signing_serializer.load_payload(self._payload))
-                except BadData as exc:
+                data = self._reader.load(self._payload, self._scope)
+                if data is None:
                     self._payload = None
-                    log_rejected(config.session_cookie, exc)
+                else:
+                    dict.update(self, data)
             self._is_loaded = True
 
     def _is_due_for_refresh(self, config: SessionConfig) -> bool:
@@ -303,21 +300,20 @@ for _name in (*_READERS.split(), *_WRITERS.split()):
     setattr(_UntouchedSession, _name, _touching(_name))
 
 
-def open_session(
-    config: SessionConfig, headers: Iterable[Header], lazy: bool = True, track_nested: bool = True
-) -> Session:
+def open_session(reader: CookieReader, scope: Scope, lazy: bool = True, track_nested: bool = True) -> Session:
     """
     Return the session of a request.
 
     Args:
-        config: What the cookie is.
-        headers: The request's ASGI headers.
+        reader: Reads the cookie.
+        scope: The request's ASGI scope.
         lazy: Decode the cookie when the session is first touched. For where that can't be seen: False.
         track_nested: Notice changes inside values.
     """
     session = _UntouchedSession()
-    session._config = config
-    session._headers = headers
+    session._config = config = reader.config
+    session._reader = reader
+    session._scope = scope
     if not track_nested:
         session._tracks_nested = False
     if not lazy:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlette_flask.checks import UNSET, Unset, one_config, pattern
 from starlette_flask.config import SessionConfig
+from starlette_flask.cookie_reader import CookieReader, OnRejected
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.session import (
     SCOPE_KEY,
@@ -37,8 +38,8 @@ class SessionMiddleware:
     Takes Starlette's place: same position of the arguments, same names. Give either the keywords
     of `SessionConfig`, which explains them, or *config*.
 
-    A cookie that can't be accepted is an empty session, and one INFO record of the logger
-    ``starlette_flask.sessions`` says why.
+    A cookie that can't be accepted is an empty session. An INFO record of the logger ``starlette_flask.sessions`` says
+    why: the first time for each class of reasons, and the 10th, the 100th ... Each is said at DEBUG.
 
     Args:
         app: The ASGI app.
@@ -46,6 +47,11 @@ class SessionMiddleware:
         allow_path_regex: Only paths that match it whole have a session; elsewhere there is no
             ``scope["session"]``. The path is ``scope["path"]``, with the prefix of mounts and the root path.
         track_nested: Save changes inside values (``session["cart"].append(1)``), which Flask doesn't.
+
+        accept_starlette_cookies: Read a cookie of Starlette's own middleware, signed with the same secret key or with
+            one of these, for as long as it lives, 14 days. The first write makes it one of Flask's format.
+        on_rejected: Called for each cookie that is rejected, for metrics: with ``"signature"`` (no key of ours made
+            it), ``"timestamp"``, ``"expired"``, ``"future"`` or ``"payload"``, and the `HTTPConnection`.
 
     Raises:
         ConfigError: The configuration can't work, or both *config* and keywords are given.
@@ -74,6 +80,8 @@ class SessionMiddleware:
         config: SessionConfig | None = None,
         allow_path_regex: str | re.Pattern[str] | None = None,
         track_nested: bool = True,
+        accept_starlette_cookies: bool | Iterable[str | bytes | Secret] = False,
+        on_rejected: OnRejected | None = None,
     ) -> None:
         options = {
             "secret_key": secret_key,
@@ -95,6 +103,7 @@ class SessionMiddleware:
         self.app = app
         self.config = one_config(SessionConfig, config, options)
         self.track_nested = track_nested
+        self._reader = CookieReader(self.config, accept_starlette_cookies, on_rejected)
         self._allowed_path = None if allow_path_regex is None else pattern(allow_path_regex, "allow_path_regex")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +118,7 @@ class SessionMiddleware:
             return
 
         config = self.config
-        session = open_session(config, scope["headers"], _REQUEST_TOUCHES_SESSION, self.track_nested)
+        session = open_session(self._reader, scope, _REQUEST_TOUCHES_SESSION, self.track_nested)
         scope["session"] = scope[SCOPE_KEY] = session
         root_path = scope.get("root_path")
 
