@@ -5,7 +5,7 @@ How a request's cookie is read: what is accepted, and who is told what isn't.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from itsdangerous import BadData, BadPayload, BadSignature, BadTimeSignature
+from itsdangerous import BadData
 from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -18,9 +18,6 @@ from starlette_flask.formats.starlette_cookies import StarletteCookies
 from starlette_flask.log import log_failed_callback, log_rejected
 
 OnRejected = Callable[[str, HTTPConnection], object]
-
-# The others are about age.
-_REASON_CLASSES = {BadSignature: "signature", BadTimeSignature: "timestamp", BadPayload: "payload"}
 
 
 class CookieReader:
@@ -62,7 +59,7 @@ class CookieReader:
             data = self._starlette_cookies.loads(value)
             if data is not None:
                 return self.config.signing_serializer.dump_payload(data)
-        self._reject(payload, payload.error, scope)
+        self._reject(payload, payload.reason_class, scope)
         return None
 
     def load(self, payload: bytes, scope: Scope) -> dict[str, Any] | None:
@@ -72,11 +69,10 @@ class CookieReader:
         try:
             return self.config.signing_serializer.load_payload(payload)
         except BadData as exc:
-            self._reject(exc, type(exc), scope)
+            self._reject(exc, "payload", scope)
             return None
 
-    def _reject(self, reason: Refusal | BadData, error: type[BadData], scope: Scope) -> None:
-        reason_class = _REASON_CLASSES.get(error) or ("future" if str(reason).endswith("future") else "expired")
+    def _reject(self, reason: Refusal | BadData, reason_class: str, scope: Scope) -> None:
         # Not worth a lock: of two at once, one may not be counted.
         self._counts[reason_class] = count = self._counts.get(reason_class, 0) + 1
         log_rejected(self.config.session_cookie, reason, count)

@@ -1,8 +1,9 @@
 """
-One session per response: real Flask, mounted in a FastAPI app by the adapters that people use.
+One session per response: real Flask, mounted in a FastAPI app by our adapter and by those that people use.
 
-Flask keeps its own session interface, unmodified. What it answers and what our side changes in the
-same request leave together, in one ``Set-Cookie`` line.
+What Flask answers and what our side changes in the same request leave together, in one ``Set-Cookie`` line.
+Where the two have a session each, the two are merged. Our adapter can share the session instead, and then the
+changes are made in one object, in the order in which they come; most of what a browser sees is the same.
 """
 
 import copy
@@ -16,7 +17,7 @@ import flask
 import flask_login  # type: ignore[import-untyped]  # ships no types
 import pytest
 import time_machine
-from a2wsgi import WSGIMiddleware
+from a2wsgi import WSGIMiddleware as A2WSGIMiddleware
 from asgiref.wsgi import WsgiToAsgi
 from fastapi import FastAPI, Request
 from starlette.middleware.base import RequestResponseEndpoint
@@ -25,8 +26,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from werkzeug.wrappers.response import Response as FlaskResponse
 
 from starlette_flask import SessionConfig, SessionMiddleware
+from starlette_flask.middleware.wsgi import WSGIMiddleware
 from tests.helpers import Answer, Browser, ask_asgi, ask_wsgi
 from tests.hostile import session_of, stamp
+from tests.middleware.client import Server
 
 Change = Callable[[MutableMapping[str, Any]], Any]
 When = Literal["before", "after"]
@@ -38,10 +41,28 @@ YEAR = 365 * 24 * 3600
 DELETED = "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/"
 
 
-@pytest.fixture(params=[WSGIMiddleware, WsgiToAsgi], ids=["a2wsgi", "asgiref"])
+# Flask has a session of its own in each of these.
+MERGING = [
+    pytest.param(A2WSGIMiddleware, id="a2wsgi"),
+    pytest.param(WsgiToAsgi, id="asgiref"),
+    pytest.param(partial(WSGIMiddleware, share_session=False), id="ours"),
+]
+SHARING = pytest.param(WSGIMiddleware, id="ours, shared")
+
+
+@pytest.fixture(params=[*MERGING, SHARING])
 def adapt(request: pytest.FixtureRequest) -> Adapt:
     """
     Makes an ASGI app of a Flask app.
+    """
+    adapter: Adapt = request.param
+    return adapter
+
+
+@pytest.fixture(params=MERGING)
+def adapt_merging(request: pytest.FixtureRequest) -> Adapt:
+    """
+    Makes an ASGI app of a Flask app, which has a session of its own.
     """
     adapter: Adapt = request.param
     return adapter
@@ -67,7 +88,7 @@ def read(session: MutableMapping[str, Any]) -> None:
 
 
 def write(**items: Any) -> Change:
-    return lambda session: session.update(items)
+    return lambda session: session.update(copy.deepcopy(items))
 
 
 def delete(*keys: str) -> Change:
@@ -272,7 +293,7 @@ MERGES = [
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("carried", "ours", "theirs", "merged"), MERGES)
 def test_both_change_the_session(
-    adapt: Adapt,
+    adapt_merging: Adapt,
     when: When,
     carried: dict[str, Any],
     ours: Change,
@@ -283,13 +304,30 @@ def test_both_change_the_session(
     What Flask and our side change in one request leaves together, in the one line that Flask would send for it.
     """
     inner = flask_app(theirs)
-    app = parent_app(adapt(inner), SessionConfig.from_flask(inner), ours, when)
+    app = parent_app(adapt_merging(inner), SessionConfig.from_flask(inner), ours, when)
     answer = ask_asgi(app, "/change", cookies=[dumped(carried)] if carried else [])
     line = line_of_flask(merged) if merged else DELETED
     assert answer.session_headers == {"set-cookie": [line], "vary": ["Cookie"]}
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("carried", "ours", "theirs"), [pytest.param(*case.values[:3], id=case.id) for case in MERGES])
+def test_both_change_a_shared_session(when: When, carried: dict[str, Any], ours: Change, theirs: Change) -> None:
+    """
+    In a shared session the changes are made one after the other: the last one counts, and who clears clears all.
+    """
+    inner = flask_app(theirs)
+    app = parent_app(WSGIMiddleware(inner), SessionConfig.from_flask(inner), ours, when)
+    answer = ask_asgi(app, "/change", cookies=[dumped(carried)] if carried else [])
+    content = copy.deepcopy(carried)
+    for change in [ours, theirs] if when == "before" else [theirs, ours]:
+        change(content)
+    # Flask alone would also delete what nobody has.
+    lines = [line_of_flask(content)] if content else [DELETED] if carried else []
+    assert answer.session_headers == {"set-cookie": lines, "vary": ["Cookie"]}
+
+
+each_invalid_cookie = pytest.mark.parametrize(
     "carried",
     [
         pytest.param(dumped({"old": 1}, key="another"), id="wrong key"),
@@ -298,6 +336,9 @@ def test_both_change_the_session(
         pytest.param(f"session={session_of(b'[]', key='secret', at=stamp(NOW))}", id="signed, but not a session"),
     ],
 )
+
+
+@each_invalid_cookie
 @pytest.mark.parametrize(
     ("ours", "theirs", "merged"),
     [
@@ -308,21 +349,40 @@ def test_both_change_the_session(
     ],
 )
 def test_both_start_from_an_invalid_cookie(
-    adapt: Adapt, carried: str, ours: Change, theirs: Change, merged: dict[str, Any]
+    adapt_merging: Adapt, carried: str, ours: Change, theirs: Change, merged: dict[str, Any]
 ) -> None:
     """
     Nothing of a cookie that can't be accepted gets into the merged session, and both clearing it deletes it.
     """
     inner = flask_app(theirs)
-    answer = ask_asgi(parent_app(adapt(inner), SessionConfig.from_flask(inner), ours), "/change", cookies=[carried])
+    app = parent_app(adapt_merging(inner), SessionConfig.from_flask(inner), ours)
+    answer = ask_asgi(app, "/change", cookies=[carried])
     assert answer.set_cookie == [line_of_flask(merged) if merged else DELETED]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@each_invalid_cookie
 @pytest.mark.parametrize(
-    "ours", [nothing, read, in_turn(write(a=1), lambda session: setattr(session, "modified", False))]
+    ("ours", "theirs", "content"),
+    [
+        pytest.param(write(a=1), write(b=2), {"a": 1, "b": 2}, id="both write"),
+        pytest.param(write(a=1), clear, {}, id="Flask clears"),
+        pytest.param(clear, write(b=2), {"b": 2}, id="we clear"),
+        pytest.param(clear, clear, {}, id="both clear"),
+    ],
 )
-@pytest.mark.parametrize(
+def test_a_shared_session_starts_from_an_invalid_cookie(
+    carried: str, ours: Change, theirs: Change, content: dict[str, Any]
+) -> None:
+    """
+    Nor does anything of it get into a shared session, which is deleted if it is cleared in the end.
+    """
+    inner = flask_app(theirs)
+    app = parent_app(WSGIMiddleware(inner), SessionConfig.from_flask(inner), ours)
+    answer = ask_asgi(app, "/change", cookies=[carried])
+    assert answer.set_cookie == [line_of_flask(content) if content else DELETED]
+
+
+each_change_of_flask = pytest.mark.parametrize(
     ("carried", "theirs"),
     [
         pytest.param({}, write(user="ada"), id="logs in"),
@@ -334,22 +394,54 @@ def test_both_start_from_an_invalid_cookie(
         pytest.param({"_permanent": True, "user": "ada"}, delete("_permanent"), id="ends a permanent session"),
     ],
 )
-def test_only_flask_changes_the_session(
-    adapt: Adapt,
-    when: When,
-    ours: Change,
-    carried: dict[str, Any],
-    theirs: Change,
+
+write_and_take_back = in_turn(write(a=1), lambda session: setattr(session, "modified", False))
+
+
+def assert_answers_as_flask_does(
+    adapt: Adapt, when: When, ours: Change, carried: dict[str, Any], theirs: Change
 ) -> None:
-    """
-    Where our side has nothing to save, not even a due refresh touches what Flask answers, byte for byte.
-    """
     inner = flask_app(theirs)
     cookies = [dumped(carried)] if carried else []
     app = parent_app(adapt(inner), SessionConfig.from_flask(inner), ours, when)
     expected = ask_wsgi(inner, "/change", cookies=cookies)
     assert ask_asgi(app, "/change", cookies=cookies).session_headers == expected.session_headers
     assert len(expected.set_cookie) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("ours", [nothing, read])
+@each_change_of_flask
+def test_only_flask_changes_the_session(
+    adapt: Adapt, when: When, ours: Change, carried: dict[str, Any], theirs: Change
+) -> None:
+    """
+    Where our side has nothing to save, not even a due refresh touches what Flask answers, byte for byte.
+    """
+    assert_answers_as_flask_does(adapt, when, ours, carried, theirs)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@each_change_of_flask
+def test_our_change_is_taken_back(adapt_merging: Adapt, when: When, carried: dict[str, Any], theirs: Change) -> None:
+    """
+    So it is where our side takes back what it changed.
+    """
+    assert_answers_as_flask_does(adapt_merging, when, write_and_take_back, carried, theirs)
+
+
+@pytest.mark.parametrize(
+    ("when", "saved"), [("before", {"a": 1, "lang": "en", "user": "ada"}), ("after", None)], ids=["before", "after"]
+)
+def test_a_shared_change_is_taken_back(when: When, saved: dict[str, Any] | None) -> None:
+    """
+    In a shared session, taking back what was changed so far concerns what Flask changed so far, and nothing else.
+    """
+    inner = flask_app(write(user="ada"))
+    app = parent_app(WSGIMiddleware(inner), SessionConfig.from_flask(inner), write_and_take_back, when)
+    answer = ask_asgi(app, "/change", cookies=[dumped({"lang": "en"})])
+    lines = [line_of_flask(saved)] if saved else []
+    assert answer.session_headers == {"set-cookie": lines, "vary": ["Cookie"]}
 
 
 def test_our_refresh_where_flask_does_not_answer(adapt: Adapt) -> None:
@@ -398,7 +490,7 @@ def test_function_middleware(adapt: Adapt, when: When) -> None:
     assert answer.body == b"changed"
 
 
-def test_flask_reads_the_merged_session(adapt: Adapt) -> None:
+def test_flask_reads_the_merged_session(adapt_merging: Adapt) -> None:
     """
     Visit by visit, in one browser: both apps see what was merged, also after the session was deleted.
     """
@@ -416,7 +508,7 @@ def test_flask_reads_the_merged_session(adapt: Adapt) -> None:
     def ours_at_change(session: MutableMapping[str, Any]) -> None:
         ours(session)
 
-    app = parent_app(adapt(inner), SessionConfig.from_flask(inner), ours_at_change)
+    app = parent_app(adapt_merging(inner), SessionConfig.from_flask(inner), ours_at_change)
     browser = Browser(partial(ask_asgi, app))
     for ours, theirs, content in changes:
         assert len(browser.visit("/change").set_cookie) == 1
@@ -641,9 +733,9 @@ class TestResponses:
 
     MERGED: dict[str, Any] = {"ours": 1, "theirs": 1}  # noqa: RUF012  # a constant
 
-    def ask(self, adapt: Adapt, view: Callable[[], Any], **options: Any) -> Answer:
+    def app(self, adapt: Adapt, view: Callable[[], Any]) -> FastAPI:
         """
-        Ask a Flask view whose session both sides write to.
+        Return an app with a Flask view whose session both sides write to.
         """
         inner = flask.Flask(__name__)
         inner.secret_key = "secret"
@@ -653,16 +745,21 @@ class TestResponses:
             flask.session["theirs"] = 1
             return view()
 
-        return ask_asgi(parent_app(adapt(inner), SessionConfig.from_flask(inner), write(ours=1)), "/", **options)
+        return parent_app(adapt(inner), SessionConfig.from_flask(inner), write(ours=1))
+
+    def ask(self, adapt: Adapt, view: Callable[[], Any], **options: Any) -> Answer:
+        return ask_asgi(self.app(adapt, view), "/", **options)
 
     def test_stream(self, adapt: Adapt) -> None:
         """
         A stream of Flask's carries the merged session, and arrives whole.
         """
         chunks = [b"one ", b"two ", b"three"]
-        answer = self.ask(adapt, lambda: FlaskResponse(iter(chunks)))
-        assert answer.set_cookie == [line_of_flask(self.MERGED)]
-        assert answer.body == b"one two three"
+        with Server(self.app(adapt, lambda: FlaskResponse(iter(chunks)))) as server:
+            start, *parts = server.begin().take_rest()
+        lines = [line.decode() for name, line in start["headers"] if name.lower() == b"set-cookie"]
+        assert lines == [line_of_flask(self.MERGED)]
+        assert b"".join(part.get("body", b"") for part in parts) == b"one two three"
 
     def test_head(self, adapt: Adapt) -> None:
         """

@@ -181,6 +181,15 @@ class Refusal:
             return f"signed {-self.age} s in the future"
         return f"expired: signed {self.age} s ago, accepted for {self.max_age} s"
 
+    @property
+    def reason_class(self) -> str:
+        """
+        One word for reasons of this kind: ``signature``, ``timestamp``, ``expired``, ``future`` or ``payload``.
+        """
+        if self.error is SignatureExpired:
+            return "future" if self.age < 0 else "expired"
+        return _REASON_CLASSES[self.error]
+
     def to_error(self) -> BadData:
         """
         Return the exception of itsdangerous for it, with the evidence that it has.
@@ -192,6 +201,7 @@ class Refusal:
         return self.error(str(self))
 
 
+_REASON_CLASSES = {BadSignature: "signature", BadTimeSignature: "timestamp", BadPayload: "payload"}
 _BAD_SIGNATURE = Refusal(BadSignature, "no key matches the signature")
 _BAD_TIMESTAMP = Refusal(BadTimeSignature, "the timestamp is missing or malformed")
 
