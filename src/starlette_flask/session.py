@@ -70,6 +70,7 @@ class Session(dict[str, Any]):
     # What happened since: mutable values that left, by key, as they would have been written then.
     _is_changed: bool = False
     _is_saved: bool = False
+    _yielding: Iterable[str] = ()
     _handed_out: dict[str, bytes | None] | None = None
 
     @property
@@ -337,6 +338,15 @@ def config_of(session: Session) -> SessionConfig:
     return session._config
 
 
+def give_way(session: object, keys: Iterable[str]) -> None:
+    """
+    Let an app inside that answers with the cookie have the last word on *keys*: they hold what was found out here, not
+    what was decided. Called again, with others or none, it is those.
+    """
+    if isinstance(session, Session):
+        session._yielding = keys
+
+
 def is_session_of_another(session: object) -> bool:
     """
     Tell whether *session*, found in the scope, is another middleware's: ours with another config, or Starlette's.
@@ -397,6 +407,10 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         data = dict(dict.items(session))
         if theirs is not None:
             base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
+            for key in session._yielding:  # as if they had been so before
+                base.pop(key, None)
+                if key in data:
+                    base[key] = data[key]
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
         headers = [header for header in headers if answer is None or not _is_answer(config, header, path)]
         if data:

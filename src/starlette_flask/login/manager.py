@@ -3,7 +3,7 @@ How users are loaded, remembered and turned away.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha512
@@ -23,6 +23,7 @@ from starlette_flask.login.redirects import expand_login_view, make_login_url, m
 from starlette_flask.login.remember_cookie import RememberCookie
 from starlette_flask.login.users import AnonymousUserMixin
 from starlette_flask.mounted import call_in_request
+from starlette_flask.session import give_way
 
 SCOPE_KEY = "starlette_flask.login"
 """Where the middleware keeps a connection's `Visit`."""
@@ -244,7 +245,9 @@ class LoginManager:
         if self.user_callback is None and self.request_callback is None:
             raise ConfigError("the login manager can't load users; decorate a function with manager.user_loader")
         session = connection.session
-        if self._protects_from(connection, session):
+        # Where a mounted app logs somebody in or out in this request, that counts and not what is found here.
+        give_way(session, _SESSION_KEYS)
+        if self.protect(connection):
             return None
         user = None
         user_id = session.get("_user_id")
@@ -286,12 +289,13 @@ class LoginManager:
 
     # Session protection.
 
-    def _protects_from(self, connection: HTTPConnection, session: MutableMapping[str, Any]) -> bool:
+    def protect(self, connection: HTTPConnection) -> bool:
         """
         Treat a session that doesn't say it comes from this address and browser; tell whether its user is lost.
 
         Mirrors ``flask_login.LoginManager._session_protection_failed``.
         """
+        session = connection.session
         if self.session_protection is None or not session or session.get("_id") == session_identifier(connection):
             return False
         if self.session_protection == "basic" or session.get("_permanent"):
@@ -327,7 +331,9 @@ class LoginManager:
             self._identify(connection)
         answers = [header for header in headers if self.remember_cookie.is_set_by(header, connection.scope["path"])]
         operation = session.pop("_remember") if "_remember" in session else None
-        if operation is None and self.remember_cookie_refresh_each_request and not answers:
+        if answers and not visit_of(connection).is_decided:
+            return headers
+        if operation is None and self.remember_cookie_refresh_each_request:
             operation = "set"
         user_id = session.get("_user_id")
         if operation == "clear":
@@ -413,8 +419,17 @@ class Visit:
     manager: LoginManager
     user: Any = None
     """Once it is loaded."""
+    is_decided: bool = False
+    """A view has logged somebody in or out."""
     answer: Response | None = None
     """A handler's, for somebody who is turned away."""
+
+    def decide(self, session: object) -> None:
+        """
+        Note that a view logs somebody in or out.
+        """
+        self.is_decided = True
+        give_way(session, ())
 
 
 def visit_of(connection: HTTPConnection) -> Visit:

@@ -86,8 +86,9 @@ def is_own_url(connection: HTTPConnection, url: str) -> bool:
 
 def _path_and_query(scope: Scope) -> str:
     # As werkzeug.sansio.utils.get_current_url: quoted, and then made readable.
-    root, path = (quote(part, safe="!$&'()*+,/:;=@%").strip("/") for part in split_path(scope))
+    root, path = (quote(part, safe="!$&'()*+,/:;=@%").lstrip("/") for part in split_path(scope))
     query = quote(scope["query_string"], safe="!$&'()*+,/:;=?@%")
+    root = root.rstrip("/")
     readable_path = _readable(f"/{root}/{path}" if root else f"/{path}", _KEPT_IN_PATH).replace("\\", "%5C")
     return readable_path + ("?" + _readable(query, _KEPT_IN_QUERY) if query else "")
 

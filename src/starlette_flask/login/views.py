@@ -45,6 +45,7 @@ def login_user(
     if duration is not None and not isinstance(duration, timedelta):
         raise TypeError(f"duration must be a timedelta, not {type(duration).__name__}")
     session = request.session
+    visit.decide(session)
     session["_user_id"] = visit.manager.id_of(user)
     session["_fresh"] = fresh
     session["_id"] = session_identifier(request)
@@ -68,6 +69,9 @@ def logout_user(request: HTTPConnection) -> bool:
     """
     visit = visit_of(request)
     session = request.session
+    if visit.user is None:
+        visit.manager.protect(request)  # which may leave more to clear
+    visit.decide(session)
     for key in ("_user_id", "_fresh", "_id"):
         session.pop(key, None)
     _forget_others(session)
@@ -83,6 +87,7 @@ def confirm_login(request: HTTPConnection) -> None:
     Make the login fresh: the user has proved again who they are. Mirrors ``flask_login.confirm_login``.
     """
     session = request.session
+    visit_of(request).decide(session)
     session["_fresh"] = True
     session["_id"] = session_identifier(request)
 
