@@ -414,7 +414,7 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
         headers = [header for header in headers if answer is None or not _is_answer(config, header, path)]
         if data:
-            line = _dump_cookie(config, data)
+            line = dump_cookie(config, data)
             if len(line) > MAX_COOKIE_BYTES:
                 log_oversized(config.session_cookie, len(line))
             headers.append((b"set-cookie", line))
@@ -481,10 +481,13 @@ def fits_cookie(session: Session) -> bool:
     if session._config is None:
         return True
     session.mark_accessed()  # or nothing is loaded yet
-    return len(_dump_cookie(session._config, dict(dict.items(session)))) <= MAX_COOKIE_BYTES
+    return len(dump_cookie(session._config, dict(dict.items(session)))) <= MAX_COOKIE_BYTES
 
 
-def _dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
+def dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
+    """
+    Return the ``Set-Cookie`` line of a session with this content, which isn't empty.
+    """
     value = config.signing_serializer.dump_value(data)
     if not isinstance(config.max_age, Unset):
         return config.cookie.set(value, max_age=config.accepted_age)
