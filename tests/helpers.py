@@ -112,16 +112,23 @@ def run_asgi(app: ASGIApp, scope: Scope, received: Iterable[Message], *, backend
     """
     waiting = list(received)
     sent: list[Message] = []
+    is_answered: anyio.Event
 
     async def receive() -> Message:
         if waiting:
             return waiting.pop(0)
+        if scope["type"] == "http":
+            await is_answered.wait()
         return {"type": "http.disconnect" if scope["type"] == "http" else "websocket.disconnect", "code": 1000}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_answered.set()
 
     async def main() -> None:
+        nonlocal is_answered
+        is_answered = anyio.Event()
         await app(scope, receive, send)
 
     anyio.run(main, backend=backend)

@@ -15,6 +15,9 @@ from starlette_flask.formats.serializer import PayloadSerializer, SerializerUnav
 from starlette_flask.formats.signing import DigestMethod
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
 
+IS_SHARING = "_starlette_flask_is_sharing"
+"""The mark of a session interface whose methods are ours, and pass on to the app's own."""
+
 
 class FlaskApp(Protocol):
     """
@@ -89,7 +92,12 @@ def code_of_its_own(app: FlaskApp) -> list[str]:
     for base in type(interface).__mro__:
         if base.__module__ in ("flask.sessions", "quart.sessions"):
             names = ("open_session", "save_session", "session_class", "should_set_cookie", "get_expiration_time")
-            return [name for name in names if getattr(type(interface), name) is not getattr(base, name)]
+            on_the_object = {} if hasattr(interface, IS_SHARING) else vars(interface)
+            return [
+                name
+                for name in names
+                if name in on_the_object or getattr(type(interface), name) is not getattr(base, name)
+            ]
     return []
 
 

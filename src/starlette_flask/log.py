@@ -91,15 +91,11 @@ def log_unreadable_answer(name: str) -> None:
     )
 
 
-def log_not_shared(why: str) -> None:
+def log_not_shared(why: str, fix: str) -> None:
     """
     A Flask app is mounted, and has a session of its own.
     """
-    logger.warning(
-        "The mounted Flask app keeps its own session: %s. Give SessionMiddleware"
-        " config=SessionConfig.from_flask(app), or mount the app with share_session=False if that is intended.",
-        why,
-    )
+    logger.warning("The mounted Flask app keeps its own session: %s. %s, if that is intended.", why, fix)
 
 
 def log_browsers_refuse(why: str) -> None:

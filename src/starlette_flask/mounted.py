@@ -14,7 +14,7 @@ from starlette.types import Scope
 from starlette_flask.config import SessionConfig
 from starlette_flask.exceptions import ConfigError
 from starlette_flask.exchange import context_for_app
-from starlette_flask.flask_settings import FlaskApp, code_of_its_own
+from starlette_flask.flask_settings import IS_SHARING, FlaskApp, code_of_its_own
 from starlette_flask.log import log_not_shared
 from starlette_flask.session import Session, config_of
 from starlette_flask.wsgi import Environ, build_environ
@@ -23,7 +23,6 @@ T = TypeVar("T")
 
 # Where the environ holds the session that the Flask app is to use.
 _SESSION = "starlette_flask.session"
-_IS_SHARING = "_starlette_flask_is_sharing"
 
 
 class SharedSession:
@@ -54,7 +53,7 @@ class SharedSession:
         if config not in self._answers:
             self._answers[config] = self._is_same_cookie(config)
         if self._answers[config]:
-            if not hasattr(self._interface, _IS_SHARING):
+            if not hasattr(self._interface, IS_SHARING):
                 self._interface = self._app.session_interface = _sharing(self._interface)
             environ[_SESSION] = self._app, session
 
@@ -62,12 +61,18 @@ class SharedSession:
         try:
             difference = config.difference_from(SessionConfig.read_flask(self._app))
         except ConfigError as exc:
-            log_not_shared(str(exc))
+            log_not_shared(str(exc), "Mount the app with share_session=False")
             return False
         if difference:
-            log_not_shared(f"its {', '.join(difference)} differ from those of SessionMiddleware")
+            log_not_shared(
+                f"its {', '.join(difference)} differ from those of SessionMiddleware",
+                "Give that config=SessionConfig.from_flask(app), or mount the app with share_session=False",
+            )
         elif difference := code_of_its_own(self._app):
-            log_not_shared(f"its session_interface has its own {', '.join(difference)}, which would be passed over")
+            log_not_shared(
+                f"its session_interface has its own {', '.join(difference)}, which would be passed over",
+                "Mount the app with share_session=False",
+            )
         return not difference
 
 
@@ -185,5 +190,5 @@ def _sharing(interface: Any) -> Any:
 
     # On the object, not in a class of our own: whoever asks for the interface's class is told the truth.
     sharing.open_session, sharing.save_session = open_session, save_session
-    setattr(sharing, _IS_SHARING, True)
+    setattr(sharing, IS_SHARING, True)
     return sharing
