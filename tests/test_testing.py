@@ -245,7 +245,7 @@ class TestCookie:
         """
         app = flask.Flask(__name__)
         app.secret_key = "secret"
-        app.add_url_rule("/", view_func=lambda: flask.session.update(user="ada") or "")
+        app.add_url_rule("/", view_func=lambda: str(flask.session.setdefault("user", "ada")))
         assert read_session_cookie(app.test_client().get("/"), SessionConfig.from_flask(app)) == {"user": "ada"}
 
     def test_nothing_to_read(self, client: TestClient) -> None:
