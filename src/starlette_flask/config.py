@@ -207,14 +207,17 @@ class SessionConfig:
 
         How long the cookie lives and when it is sent may differ.
         """
-        mine, theirs = self._identity(), other._identity()
+        mine, theirs = self.identity(), other.identity()
         return [keyword for keyword, value in mine.items() if value != theirs[keyword]]
 
     def _log_refusal(self) -> None:
         if refusal := self.cookie.browser_refusal():
             log_browsers_refuse(refusal)
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
+        """
+        Return what makes it this very cookie, by keyword; keys as bytes.
+        """
         salt, secret_key, *fallbacks = self._key_bytes
         return {
             "session_cookie": self.session_cookie,

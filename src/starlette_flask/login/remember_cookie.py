@@ -58,6 +58,13 @@ class RememberCookie:
         needs_secure = name.lower().startswith(("__host-", "__secure-"))
         self._bare_cookie = Cookie(name=name, path=path, domain=domain, secure=needs_secure, http_only=False)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RememberCookie):
+            return NotImplemented
+        return (self._key, self._duration, self._cookie) == (other._key, other._duration, other._cookie)
+
+    __hash__ = None  # type: ignore[assignment]  # nobody keeps them in sets
+
     def find(self, headers: Iterable[Header]) -> bytes | None:
         """
         Return the cookie's value in a request, valid or not, or None if it was not sent.
