@@ -195,10 +195,10 @@ class Exchange:
                     self._body += message.get("body", b"")
                     self._has_more = message.get("more_body", False)
                     self._changed.notify()
-                    if len(self._body) >= BUFFER_BYTES:
-                        self._room = self._loop.create_future()
-                if self._room is not None:
-                    await self._room
+                    room = self._loop.create_future() if len(self._body) >= BUFFER_BYTES else None
+                    self._room = room  # the thread takes it away
+                if room is not None:
+                    await room
         finally:
             self._leave()
 
