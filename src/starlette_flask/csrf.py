@@ -268,7 +268,7 @@ def is_csrf_exempt(endpoint: object) -> bool:
     """
     Tell whether `csrf_exempt` was put on *endpoint*.
     """
-    return getattr(endpoint, "_csrf_exempt", False) is True
+    return getattr(endpoint, "__dict__", {}).get("_csrf_exempt") is True  # its own mark, not its class's
 
 
 async def csrf_protect(request: Request) -> None:
@@ -324,9 +324,10 @@ def token_in_headers(config: CSRFConfig, connection: HTTPConnection) -> str | No
     return next((value for name in config.headers if (value := connection.headers.get(name))), None)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+def _origin(url: str) -> tuple[str, str, int | None] | None:
     try:
         parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:  # as of an unfinished IPv6 address
         return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None

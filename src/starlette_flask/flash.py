@@ -77,7 +77,7 @@ def get_flashed_messages(
     if _TAKEN not in request.scope:
         session = request.session
         request.scope[_TAKEN] = _pairs(session.pop(_KEY)) if _KEY in session else []
-    flashes = [pair for pair in request.scope[_TAKEN] if not category_filter or pair[0] in category_filter]
+    flashes = [pair for pair in request.scope[_TAKEN] if not category_filter or _is_in(pair[0], category_filter)]
     return flashes if with_categories else [message for _, message in flashes]
 
 
@@ -85,3 +85,10 @@ def _pairs(flashes: object) -> list[tuple[str, Any]]:
     # Other code may have put anything there; what isn't a message can't be shown.
     items: Iterable[Any] = flashes if isinstance(flashes, list) else ()
     return [(item[0], item[1]) for item in items if isinstance(item, (list, tuple)) and len(item) == 2]
+
+
+def _is_in(category: object, categories: Collection[str]) -> bool:
+    try:
+        return category in categories
+    except TypeError:  # a list, say, in a set
+        return False

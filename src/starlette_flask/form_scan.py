@@ -2,6 +2,7 @@
 Finds fields in a form while its body arrives, and keeps nothing else of it.
 """
 
+from contextlib import suppress
 from urllib.parse import unquote_plus
 
 try:
@@ -12,6 +13,8 @@ except ImportError as exc:
 
 # A name, a value or a header of a part that is longer is no token, and isn't looked at.
 _LONGEST = 8 * 1024
+# Nor are more fields than this.
+_MOST = 20
 
 
 class FormScan:
@@ -31,8 +34,12 @@ class FormScan:
         self._is_wanted = False
         self._parser: MultipartParser | QuerystringParser | None = None
         kind, options = parse_options_header(content_type)
+        with suppress(FormParserError):  # of a boundary that can't be one
+            self._parser = self._parser_for(kind, options)
+
+    def _parser_for(self, kind: bytes, options: dict[bytes, bytes]) -> "MultipartParser | QuerystringParser | None":
         if kind == b"application/x-www-form-urlencoded":
-            self._parser = QuerystringParser(
+            return QuerystringParser(
                 {
                     "on_field_start": self._begin,
                     "on_field_name": self._name.add,
@@ -40,8 +47,8 @@ class FormScan:
                     "on_field_end": self._end_pair,
                 }
             )
-        elif kind == b"multipart/form-data" and options.get(b"boundary"):
-            self._parser = MultipartParser(
+        if kind == b"multipart/form-data" and options.get(b"boundary"):
+            return MultipartParser(
                 options[b"boundary"],
                 {
                     "on_part_begin": self._begin,
@@ -54,6 +61,7 @@ class FormScan:
                     "on_part_end": self._end_part,
                 },
             )
+        return None
 
     @property
     def is_form(self) -> bool:
@@ -93,7 +101,7 @@ class FormScan:
 
     def _end_header(self) -> None:
         if self._header.text().lower() == "content-disposition":
-            _, options = parse_options_header(self._value.text())
+            _, options = parse_options_header(self._value.data())
             if b"name" in options and b"filename" not in options:
                 self._name.clear()
                 self._name.add(options[b"name"], 0, len(options[b"name"]))
@@ -108,7 +116,7 @@ class FormScan:
             self._found(self._name.text(), self._value.text())
 
     def _found(self, name: str, value: str) -> None:
-        if name.endswith(self._suffix) and value:
+        if name.endswith(self._suffix) and value and len(self.fields) < _MOST:
             self.fields.append((name, value))
 
 
@@ -121,11 +129,14 @@ class _Text:
         self._data = bytearray()
 
     def add(self, data: bytes, start: int, end: int) -> None:
-        if len(self._data) <= _LONGEST:
-            self._data += data[start:end]
+        room = _LONGEST + 1 - len(self._data)
+        self._data += data[start : min(end, start + room)]
 
     def clear(self) -> None:
         self._data.clear()
 
+    def data(self) -> bytes:
+        return bytes(self._data) if len(self._data) <= _LONGEST else b""
+
     def text(self) -> str:
-        return self._data.decode(errors="replace") if len(self._data) <= _LONGEST else ""
+        return self.data().decode(errors="replace")

@@ -25,6 +25,7 @@ from starlette_flask.checks import Unset
 from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Header, add_vary
+from starlette_flask.formats.serializer import MAX_INFLATED_BYTES
 from starlette_flask.formats.tagged_json import PLAIN_TYPES
 from starlette_flask.log import (
     log_late_change,
@@ -476,12 +477,16 @@ def warn_of_refused_websocket(session: Session) -> None:
 
 def fits_cookie(session: Session) -> bool:
     """
-    Tell whether browsers would keep the cookie that *session* comes to now. One that belongs to no request always fits.
+    Tell whether browsers would keep the cookie that *session* comes to now, and we could read it again.
+
+    A session that belongs to no request always fits.
     """
     if session._config is None:
         return True
     session.mark_accessed()  # or nothing is loaded yet
-    return len(dump_cookie(session._config, dict(dict.items(session)))) <= MAX_COOKIE_BYTES
+    config, data = session._config, dict(dict.items(session))
+    is_read_again = len(config.signing_serializer.dump_payload(data)) <= MAX_INFLATED_BYTES
+    return is_read_again and len(dump_cookie(config, data)) <= MAX_COOKIE_BYTES
 
 
 def dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
