@@ -108,7 +108,9 @@ class Exchange:
             size = min(len(buffer), len(self._body))
             buffer[:size] = self._body[:size]
             del self._body[:size]
-            room, self._room = self._room, None
+            room = None
+            if len(self._body) < BUFFER_BYTES:
+                room, self._room = self._room, None
         if room is not None:
             self._call_on_loop(_resolve, room)
         return size
