@@ -5,6 +5,7 @@ Serves the shop at 127.0.0.1, port 8000 or $PORT.
 import os
 import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -14,17 +15,25 @@ WELCOME = """\
 The shop is open: {address}/
 
 In a browser
-  {address}/legacy/login   log in, with a form in Flask
-  {address}/               see who you are, in FastAPI
+  {address}/          FastAPI
+  {address}/legacy/   Flask: the same pages, from the same templates
+  {address}/checkout  FastAPI only; asks for a fresh login
 
 With curl
   jar=$(mktemp)
-  curl -b $jar -c $jar -d user=ada {address}/legacy/login       # Flask logs you in
-  curl -b $jar -c $jar {address}/api/me                         # FastAPI knows you
-  curl -b $jar -c $jar -d sku=tea {address}/legacy/cart/add     # Flask changes the cart
-  curl -b $jar -c $jar -X POST {address}/api/cart/tea           # FastAPI changes the same cart
-  curl -b $jar -c $jar -X POST {address}/logout                 # FastAPI logs you out of both
-  curl -b $jar -c $jar {address}/api/me                         # ... as you see
+  token=$(curl -s -b $jar -c $jar {address}/api/token)
+  # Flask logs you in
+  curl -b $jar -c $jar -H "X-CSRFToken: $token" -d user=ada {address}/legacy/login
+  # FastAPI knows you
+  curl -b $jar -c $jar {address}/api/me
+  # Flask changes the cart, and FastAPI changes the same cart
+  curl -b $jar -c $jar -H "X-CSRFToken: $token" -X POST {address}/legacy/cart/tea
+  curl -b $jar -c $jar -H "X-CSRFToken: $token" -X POST {address}/api/cart/tea
+  # Without the token nothing is changed
+  curl -b $jar -c $jar -X POST {address}/api/cart/tea
+  # FastAPI logs you out of both, as you see
+  curl -b $jar -c $jar -H "X-CSRFToken: $token" -X POST {address}/logout
+  curl -b $jar -c $jar {address}/api/me
 
 Stop it with Ctrl+C.
 """
@@ -36,14 +45,11 @@ def main() -> None:
         listener = socket.create_server(("127.0.0.1", int(port)))
     except (OSError, OverflowError, ValueError) as exc:
         sys.exit(f"Can't listen on 127.0.0.1, port {port}. Is it taken? Try another: PORT=8001 scripts/demo\n({exc})")
+    # Else answers wait for 40 ms in the kernel. asyncio sets this only where a socket's proto says TCP; here it is 0.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(WELCOME.format(address=f"http://127.0.0.1:{listener.getsockname()[1]}"), flush=True)
-    # Without reset_contextvars, a2wsgi on uvicorn can hand one user's login to another. a2wsgi receives a
-    # form upload from inside Flask's context; when uvicorn resumes reading, it takes that context over, and
-    # the connection's later requests start in it, with the uploader's `flask.g`. A reverse proxy sends many
-    # users' requests over one connection. The option gives each request an empty context.
-    # On the command line: uvicorn --reset-contextvars. It needs uvicorn 0.45.
-    config = uvicorn.Config(app, reset_contextvars=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app)).run(sockets=[listener])
 
 
 main()

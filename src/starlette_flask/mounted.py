@@ -132,13 +132,22 @@ def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
     scope = request.scope
     root_path = scope.get("app_root_path", scope.get("root_path", ""))
     failure = LookupError("no Flask app is mounted here; mount it with starlette_flask's WSGIMiddleware")
-    for prefix, app in _mounted_flask_apps(getattr(scope.get("router"), "routes", ())):
+    for prefix, app in _mounted_flask_apps(routes_of(scope)):
         try:
             script_name = root_path + prefix.format_map(scope.get("path_params", {}))
             return _url_for(app, build_environ(_as_http(scope, script_name)), endpoint, values)
         except LookupError as exc:
             failure = exc
     raise failure
+
+
+def routes_of(scope: Scope) -> list[BaseRoute]:
+    """
+    Return the routes of the outermost app, in a middleware as well as in a view.
+    """
+    # As Starlette's url_for: before the router has run there is only the app.
+    routes: list[BaseRoute] = getattr(scope.get("router") or scope.get("app"), "routes", [])
+    return routes
 
 
 def _mounted_flask_apps(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.routing import BaseRoute, NoMatchFound
+from starlette.routing import NoMatchFound
 
 from starlette_flask.csrf import csrf_meta_tag, generate_csrf
 from starlette_flask.flash import get_flashed_messages
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
-from starlette_flask.mounted import flask_url_for
+from starlette_flask.mounted import flask_url_for, routes_of
 from starlette_flask.wsgi import split_path
 
 
@@ -160,8 +160,7 @@ def _route_path(request: Request, name: str, values: dict[str, Any]) -> tuple[st
     """
     Return the path of the route *name* that takes what is in *values*, and the names of those that it takes.
     """
-    routes: list[BaseRoute] = getattr(request.scope.get("router"), "routes", [])
-    for route in routes:
+    for route in routes_of(request.scope):
         if getattr(route, "name", None) == name:
             takes = set(getattr(route, "param_convertors", ()))
             given = {key: values[key] for key in takes & values.keys()}

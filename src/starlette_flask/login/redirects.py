@@ -3,14 +3,15 @@ To the login page with its ``next``, as Flask-Login makes it; and back, as brows
 """
 
 import re
+from contextlib import suppress
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import HTTPConnection
-from starlette.routing import NoMatchFound
+from starlette.routing import BaseRoute, NoMatchFound
 from starlette.types import Scope
 
 from starlette_flask.exceptions import ConfigError
-from starlette_flask.mounted import flask_url_for
+from starlette_flask.mounted import flask_url_for, routes_of
 from starlette_flask.wsgi import split_path
 
 # What stays percent-encoded where Werkzeug makes a URL readable (werkzeug.urls.uri_to_iri, 3.1).
@@ -29,10 +30,12 @@ def expand_login_view(connection: HTTPConnection, view: str) -> str:
     """
     if view.startswith(("https://", "http://", "/")):
         return view
-    try:
-        return connection.url_for(view).path
-    except NoMatchFound:
-        pass
+    routes = routes_of(connection.scope)
+    paths = {getattr(route, "path", None) for route in routes if getattr(route, "name", None) == view}
+    # A route that only takes the form may have the name, while the page is still Flask's.
+    if not paths or any(getattr(route, "path", None) in paths and _takes_get(route) for route in routes):
+        with suppress(NoMatchFound):
+            return connection.url_for(view).path
     try:
         return flask_url_for(connection, view)
     except LookupError as exc:
@@ -82,6 +85,10 @@ def is_own_url(connection: HTTPConnection, url: str) -> bool:
     if url.startswith("/"):
         return not url.startswith("//")
     return url.startswith(f"{connection.scope['scheme']}://{_host(connection)}/")
+
+
+def _takes_get(route: BaseRoute) -> bool:
+    return "GET" in (getattr(route, "methods", None) or ("GET",))
 
 
 def _path_and_query(scope: Scope) -> str:
