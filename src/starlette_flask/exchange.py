@@ -16,6 +16,10 @@ from starlette_flask.wsgi import ClientDisconnected, Environ, WSGIApp, call_app
 BUFFER_BYTES = 256 * 1024
 """How much may wait between the app and the client, in each direction."""
 
+# How much of a body that the app doesn't read is received once it answers, to notice if the client goes. Of one that
+# has sent more nobody is told.
+_UNREAD_BYTES = 3 * 1024 * 1024
+
 # The names of Flask's context variables (flask.globals, Flask 2.2 to 3.1).
 _FLASK_CONTEXTS = frozenset({"flask.app_ctx", "flask.request_ctx"})
 
@@ -172,6 +176,9 @@ class Exchange:
             with self._changed:
                 self._is_started = True
                 self._changed.notify()
+                room, self._room = self._room, None
+            if room is not None:
+                _resolve(room)
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         # A server takes what it is given, however slow the client is, and makes only the next message wait.
         starts = range(0, len(data), BUFFER_BYTES)
@@ -197,12 +204,17 @@ class Exchange:
                     self._body += message.get("body", b"")
                     self._has_more = message.get("more_body", False)
                     self._changed.notify()
-                    room = self._loop.create_future() if len(self._body) >= BUFFER_BYTES else None
-                    self._room = room  # the thread takes it away
-                if room is not None:
+                while room := self._wait_for_room():
                     await room
         finally:
             self._leave()
+
+    def _wait_for_room(self) -> "asyncio.Future[None] | None":
+        with self._changed:
+            # While the response is sent the rest of the body may be of no interest, but if the client goes is.
+            limit = _UNREAD_BYTES if self._is_started else BUFFER_BYTES
+            self._room = self._loop.create_future() if len(self._body) >= limit else None
+            return self._room
 
     def _rouse(self) -> None:
         if self._sleep is not None:
