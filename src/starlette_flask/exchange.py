@@ -20,8 +20,9 @@ BUFFER_BYTES = 256 * 1024
 # has sent more nobody is told.
 _UNREAD_BYTES = 3 * 1024 * 1024
 
-# The names of Flask's context variables (flask.globals, Flask 2.2 to 3.1).
-_FLASK_CONTEXTS = frozenset({"flask.app_ctx", "flask.request_ctx"})
+# Variables that say where code runs, and not for whom: in which context of Flask's (flask.globals, Flask 2.2 to 3.1), on
+# which event loop (sniffio).
+_OF_PLACE = frozenset({"flask.app_ctx", "flask.request_ctx", "current_async_library_cvar"})
 
 
 class Exchange:
@@ -151,7 +152,7 @@ class Exchange:
             self._leave()
             if self._receiver is not None:
                 self._receiver.cancel()
-        if self._receiver is not None and self._receiver.done():
+        if self._receiver is not None and self._receiver.done() and not self._is_sent:
             self._receiver.result()  # raises what receive did: a limit, perhaps
         if self._error is not None:
             error, self._error = self._error, None
@@ -243,17 +244,17 @@ class Upload(io.RawIOBase):
 
 def context_for_app() -> Context:
     """
-    Return a copy of the current context for the app to run in, without any context of Flask's.
+    Return a copy of the current context for the app to run in, without what holds for this place only.
 
-    Where another adapter, or whatever else runs Flask in this thread, left one, Flask would join it
+    Where another adapter, or whatever else runs Flask in this thread, left a context of Flask's, Flask would join it
     instead of making its own, and with it the user that extensions keep in ``flask.g``.
     """
     context = copy_context()
-    if _FLASK_CONTEXTS.isdisjoint(variable.name for variable in context):
+    if _OF_PLACE.isdisjoint(variable.name for variable in context):
         return context
     clean = Context()
     for variable, value in context.items():
-        if variable.name not in _FLASK_CONTEXTS:
+        if variable.name not in _OF_PLACE:
             clean.run(variable.set, value)
     return clean
 

@@ -126,7 +126,7 @@ def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
         values: As in Flask: for the rule, ``_anchor``, ``_external``, ``_method``, ``_scheme``; the rest is the query.
 
     Raises:
-        LookupError: No Flask app is mounted, or its prefix holds parameters.
+        LookupError: No Flask app is mounted by `Mount`, or its prefix holds a parameter that this request hasn't.
         werkzeug.routing.BuildError: The app has no such endpoint, or it needs other values.
     """
     scope = request.scope
@@ -135,6 +135,10 @@ def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
     for prefix, app in _mounted_flask_apps(routes_of(scope)):
         try:
             script_name = root_path + prefix.format_map(scope.get("path_params", {}))
+        except KeyError as exc:
+            failure = LookupError(f"Flask is mounted at {prefix!r}, and this request has no parameter {exc}")
+            continue
+        try:
             return _url_for(app, build_environ(_as_http(scope, script_name)), endpoint, values)
         except LookupError as exc:
             failure = exc

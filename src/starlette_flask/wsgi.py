@@ -190,13 +190,13 @@ class _Response:
             raise ValueError(f"a status is three digits and a phrase, not {status!r}")
         code = int(status[:3])
         encoded = [_encoded(name, value) for name, value in headers]
+        lengths = [value for name, value in encoded if name == b"content-length"]
+        if lengths and not lengths[0].isdigit():
+            raise ValueError(f"Content-Length must be a number, not {lengths[0]!r}")
         self._start = code, encoded
         if self._method == "HEAD" or code in _BODILESS:
             self._remaining = 0
         else:
-            lengths = [value for name, value in encoded if name == b"content-length"]
-            if lengths and not lengths[0].isdigit():
-                raise ValueError(f"Content-Length must be a number, not {lengths[0]!r}")
             self._remaining = int(lengths[0]) if lengths else None
         return self.write
 

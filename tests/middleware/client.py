@@ -154,7 +154,8 @@ class Server:
         self.loop = _Loop()
         self.loop.set_exception_handler(lambda loop, context: self._errors.append(context))
         self._errors: list[dict[str, Any]] = []
-        self._thread = threading.Thread(target=self.loop.run_forever, name="server")
+        self._exchanges: list[Exchange] = []
+        self._thread = threading.Thread(target=self.loop.run_forever, name="server", daemon=True)
 
     def __enter__(self) -> "Server":
         self._thread.start()
@@ -170,7 +171,17 @@ class Server:
         """
         if self.loop.is_closed():
             return
+        is_idle = all(exchange.has_ended for exchange in self._exchanges)
+        self.settle()
+        left = asyncio.all_tasks(self.loop) if is_idle else set()
         asyncio.run_coroutine_threadsafe(_cancel_others(), self.loop).result(PATIENCE)
+        self.abandon()
+        assert left == set(), "a task was left behind"
+
+    def abandon(self) -> None:
+        """
+        End the loop without a word to what is under way.
+        """
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(PATIENCE)
         self.loop.close()
@@ -194,6 +205,7 @@ class Server:
         """
         scope = scope or http_scope(path, method=method, headers=headers)
         exchange = Exchange(self, scope)
+        self._exchanges.append(exchange)
         if body is not None:
             exchange.give(body, more=False)
         self.loop.call_soon_threadsafe(exchange._begin, context=context or copy_context())
@@ -438,7 +450,7 @@ def _resolve(taken: "asyncio.Future[None]") -> None:
 
 def settled(read: Callable[[], T]) -> T:
     """
-    Return what *read* returns when it doesn't change any more.
+    Return what *read* returns when it doesn't change any more; for what may be less than that, never more.
     """
     value, since = read(), time.monotonic()
     while time.monotonic() - since < 0.1:
@@ -447,3 +459,15 @@ def settled(read: Callable[[], T]) -> T:
         if latest != value:
             value, since = latest, time.monotonic()
     return value
+
+
+def assert_settles_at(value: object, read: Callable[[], object]) -> None:
+    """
+    What *read* returns becomes *value*, and stays so.
+    """
+    until = time.monotonic() + PATIENCE
+    while read() != value:
+        assert time.monotonic() < until, f"{read()!r}, not {value!r}"
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert read() == value
