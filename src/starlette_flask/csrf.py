@@ -279,7 +279,7 @@ async def csrf_protect(request: Request) -> None:
         CSRFError: It isn't to be trusted.
     """
     config = guard_of(request).config
-    if not config.enabled or request.method not in config.methods:
+    if not config.enabled or request.method.upper() not in config.methods:
         return
     form = await request.form()
     fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
