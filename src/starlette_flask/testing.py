@@ -105,7 +105,7 @@ def login_client(
             "type": "http",
             "path": "/",
             "headers": [(b"user-agent", client.headers.get("user-agent", "").encode())],
-            "client": getattr(client._transport, "client", None),
+            "client": getattr(client._transport, "client", ("testclient", 50000)),  # as in Starlette before 0.42
             "session": session,
             LOGIN_KEY: Visit(manager),
         }

@@ -132,7 +132,10 @@ class CSRFMiddleware:
     def _is_guarded(self, scope: Scope) -> bool:
         if scope["type"] == "websocket":
             return self._origins is not None and self.config.enabled
-        if not (self.config.enabled and self.config.check_default) or scope["method"].upper() not in self.config.methods:
+        if (
+            not (self.config.enabled and self.config.check_default)
+            or scope["method"].upper() not in self.config.methods
+        ):
             return False
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if any(exempt.fullmatch(path) for exempt in self._exempt_paths):
