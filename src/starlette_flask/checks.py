@@ -86,6 +86,13 @@ def plain_fallbacks(fallbacks: Any, what: str = "secret_key_fallbacks (SECRET_KE
     return tuple(str(key) if isinstance(key, Secret) else key for key in fallbacks)
 
 
+def key_bytes(*keys: Any) -> tuple[bytes, ...]:
+    """
+    Return keys as itsdangerous takes them: ``str`` as UTF-8.
+    """
+    return tuple(key.encode() if isinstance(key, str) else key for key in keys)
+
+
 def flag(value: Any, what: str) -> bool:
     """
     Return *value* as a bool, unless it is text.

@@ -2,18 +2,13 @@
 The command ``starlette-flask``.
 """
 
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
-from importlib import import_module
 from pathlib import Path
 from pprint import pformat
-from typing import Any
 
 try:
     import click
@@ -23,13 +18,11 @@ except ImportError as exc:
 from itsdangerous import BadData
 
 from starlette_flask.cookie_kinds import ADVICE, FLASK, QUART, kind_of, payload_of
-from starlette_flask.doctor import examine
 from starlette_flask.exceptions import ConfigError
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
 from starlette_flask.formats.serializer import SessionSerializer
 from starlette_flask.formats.signing import Refusal, base64_decode
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
-from starlette_flask.mounted import is_flask
 
 _MONTH = int(timedelta(days=31).total_seconds())
 _PASTED = re.compile(r"\s*(?:set-)?cookie:", re.IGNORECASE)
@@ -144,42 +137,3 @@ def _judge(value: str, keys: list[str], salt: str, max_age: int) -> tuple[str, b
             return f"rejected: {exc}", False
         return f"accepted, by key {number} of {len(keys)}", True
     return f"rejected: {reason}", False
-
-
-@main.command()
-@click.argument("flask_app")
-@click.argument("asgi_app")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of findings, each with check, what and fix.")
-@click.pass_context
-def doctor(context: click.Context, flask_app: str, asgi_app: str, as_json: bool) -> None:
-    """
-    Tell what would go wrong between FLASK_APP and ASGI_APP, each given as module:attribute.
-
-    Both are imported, their settings are compared, and a session is passed from one to the other and back. Secrets are
-    shown as fingerprints only.
-
-    Exits with 0, and says nothing, if they are sound; with 1 if not; with 2 if one can't be imported.
-    """
-    findings = examine(_imported(flask_app, is_flask, "Flask app"), _imported(asgi_app, callable, "ASGI app"))
-    if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        for finding in findings:
-            click.echo(f"{finding.check}: {finding.what}. Fix: {finding.fix}")
-    context.exit(1 if findings else 0)
-
-
-def _imported(path: str, is_one: Callable[[Any], bool], what: str) -> Any:
-    name, _, attribute = path.partition(":")
-    sys.path.insert(0, os.getcwd())  # as flask and uvicorn do
-    try:
-        app: Any = import_module(name)
-        for part in (attribute or "app").removesuffix("()").split("."):
-            app = getattr(app, part)
-        if attribute.endswith("()"):
-            app = app()
-    except Exception as exc:  # the module may do anything
-        raise click.UsageError(f"{path} can't be imported: {type(exc).__name__}: {exc}") from exc
-    if not is_one(app):
-        raise click.UsageError(f"{path} is no {what} but {type(app).__name__}")
-    return app

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from starlette.datastructures import Secret
 
-from starlette_flask.checks import UNSET, Unset, duration, flag, plain_fallbacks, plain_key
+from starlette_flask.checks import UNSET, Unset, duration, flag, key_bytes, plain_fallbacks, plain_key
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.flask_settings import FlaskApp, ask_app, code_of_its_own, name_of_interface
 from starlette_flask.formats.cookies import Cookie
@@ -138,8 +138,7 @@ class SessionConfig:
             **self.signer_kwargs,
         )
         set_field(self, "signing_serializer", signing_serializer)
-        texts = (self.salt, self.secret_key, *(self.secret_key_fallbacks or ()))
-        set_field(self, "_key_bytes", tuple(text.encode() if isinstance(text, str) else text for text in texts))
+        set_field(self, "_key_bytes", key_bytes(self.salt, self.secret_key, *(self.secret_key_fallbacks or ())))
 
     @classmethod
     def from_flask(cls, app: FlaskApp) -> "SessionConfig":

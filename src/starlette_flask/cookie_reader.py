@@ -46,9 +46,11 @@ class CookieReader:
         self.config = config
         self._starlette_cookies = _starlette_cookies(config, accept_starlette_cookies)
         self._on_rejected = on_rejected
+        self.reports = on_rejected is not None
+        """A connection is needed, for the app's function."""
         self._counts: dict[str, int] = {}
 
-    def verify(self, value: bytes, scope: Scope) -> bytes | None:
+    def verify(self, value: bytes, scope: Scope | None) -> bytes | None:
         """
         Return a cookie value's payload, or None if it is rejected.
         """
@@ -62,7 +64,7 @@ class CookieReader:
         self._reject(payload, payload.reason_class, scope)
         return None
 
-    def load(self, payload: bytes, scope: Scope) -> dict[str, Any] | None:
+    def load(self, payload: bytes, scope: Scope | None) -> dict[str, Any] | None:
         """
         Return the data of a payload, or None if it is rejected.
         """
@@ -72,11 +74,11 @@ class CookieReader:
             self._reject(exc, "payload", scope)
             return None
 
-    def _reject(self, reason: Refusal | BadData, reason_class: str, scope: Scope) -> None:
+    def _reject(self, reason: Refusal | BadData, reason_class: str, scope: Scope | None) -> None:
         # Not worth a lock: of two at once, one may not be counted.
         self._counts[reason_class] = count = self._counts.get(reason_class, 0) + 1
         log_rejected(self.config.session_cookie, reason, count)
-        if self._on_rejected is not None:
+        if self._on_rejected is not None and scope is not None:
             try:
                 self._on_rejected(reason_class, HTTPConnection(scope))
             except Exception:  # whatever it counts, it isn't worth the request

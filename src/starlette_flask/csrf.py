@@ -19,7 +19,7 @@ from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 
-from starlette_flask.checks import flag, names, plain_fallbacks, plain_key
+from starlette_flask.checks import flag, key_bytes, names, plain_fallbacks, plain_key
 from starlette_flask.exceptions import ConfigTypeError
 from starlette_flask.formats.serializer import decode_payload, encode_payload
 from starlette_flask.formats.signing import Refusal, TimestampSigner
@@ -71,8 +71,8 @@ class CSRFConfig:
         ConfigTypeError: A value has the wrong type.
     """
 
-    secret_key: str | bytes | Secret = field(repr=False)
-    secret_key_fallbacks: Iterable[str | bytes | Secret] | None = field(default=(), repr=False)
+    secret_key: str | bytes | Secret = field(repr=False, compare=False)
+    secret_key_fallbacks: Iterable[str | bytes | Secret] | None = field(default=(), repr=False, compare=False)
     field_name: str = "csrf_token"
     headers: Iterable[str] = ("X-CSRFToken", "X-CSRF-Token")
     methods: Iterable[str] = ("POST", "PUT", "PATCH", "DELETE")
@@ -83,6 +83,8 @@ class CSRFConfig:
     check_default: bool = True
 
     _signer: TimestampSigner = field(init=False, repr=False, compare=False)
+    # str and bytes of the same key are equal: what is signed is the same.
+    _key_bytes: tuple[bytes, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the way of a frozen dataclass
@@ -105,6 +107,7 @@ class CSRFConfig:
             key_derivation="django-concat",
         )
         set_field(self, "_signer", signer)
+        set_field(self, "_key_bytes", key_bytes(self.secret_key, *(self.secret_key_fallbacks or ())))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], **keywords: Any) -> "CSRFConfig":

@@ -20,8 +20,8 @@ BUFFER_BYTES = 256 * 1024
 # has sent more nobody is told.
 _UNREAD_BYTES = 3 * 1024 * 1024
 
-# Variables that say where code runs, and not for whom: in which context of Flask's (flask.globals, Flask 2.2 to 3.1), on
-# which event loop (sniffio).
+# Variables that say where code runs, and not for whom: in which context of Flask's (flask.globals, Flask 2.2 to 3.1),
+# on which event loop (sniffio).
 _OF_PLACE = frozenset({"flask.app_ctx", "flask.request_ctx", "current_async_library_cvar"})
 
 
@@ -92,8 +92,8 @@ class Exchange:
             self._is_complete = is_last
         self._wake()
         with self._changed:
-            # The app goes on when the response has started, and not before: what it does to the session from then
-            # on is too late, always.
+            # The app goes on when the response has started, and not before: whether what it does to the session is in
+            # time isn't left to chance.
             while not (self._is_over or ((is_last or self._is_started) and self._chunks_size <= BUFFER_BYTES)):
                 self._changed.wait()
             if self._is_over and not is_last:
@@ -149,11 +149,13 @@ class Exchange:
                     self._receiver = self._loop.create_task(self._receive_on())
             await self._send_on()
         finally:
-            self._leave()
+            self.give_up()
             if self._receiver is not None:
                 self._receiver.cancel()
-        if self._receiver is not None and self._receiver.done() and not self._is_sent:
-            self._receiver.result()  # raises what receive did: a limit, perhaps
+        if self._receiver is not None and self._receiver.done():
+            failure = self._receiver.exception()  # of receive: a limit, perhaps
+            if failure is not None and not self._is_sent:
+                raise failure
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -176,7 +178,7 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             with self._changed:
                 self._is_started = True
-                self._changed.notify()
+                self._changed.notify_all()
                 room, self._room = self._room, None
             if room is not None:
                 _resolve(room)
@@ -193,7 +195,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": piece, "more_body": more_body})
         with self._changed:
             self._chunks_size -= len(piece)
-            self._changed.notify()
+            self._changed.notify_all()
 
     async def _receive_on(self) -> None:
         """
@@ -204,11 +206,11 @@ class Exchange:
                 with self._changed:
                     self._body += message.get("body", b"")
                     self._has_more = message.get("more_body", False)
-                    self._changed.notify()
+                    self._changed.notify_all()
                 while room := self._wait_for_room():
                     await room
         finally:
-            self._leave()
+            self.give_up()
 
     def _wait_for_room(self) -> "asyncio.Future[None] | None":
         with self._changed:
@@ -221,10 +223,13 @@ class Exchange:
         if self._sleep is not None:
             _resolve(self._sleep)
 
-    def _leave(self) -> None:
+    def give_up(self) -> None:
+        """
+        Let nobody wait any more.
+        """
         with self._changed:
             self._is_over = True
-            self._changed.notify()
+            self._changed.notify_all()
 
 
 class Upload(io.RawIOBase):

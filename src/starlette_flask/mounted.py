@@ -5,10 +5,11 @@ A mounted Flask app: it is given the session of the request, and asked for its U
 import copy
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from starlette_flask.config import SessionConfig
@@ -16,7 +17,8 @@ from starlette_flask.exceptions import ConfigError
 from starlette_flask.exchange import context_for_app
 from starlette_flask.flask_settings import IS_SHARING, FlaskApp, code_of_its_own
 from starlette_flask.log import log_not_shared
-from starlette_flask.session import Session, config_of
+from starlette_flask.routes import each_route, routes_of
+from starlette_flask.session import SCOPE_KEY, Session, config_of
 from starlette_flask.wsgi import Environ, build_environ
 
 T = TypeVar("T")
@@ -37,7 +39,7 @@ class SharedSession:
     """
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
         self._interface: Any = None
         self._answers: dict[SessionConfig, bool] = {}
 
@@ -45,21 +47,21 @@ class SharedSession:
         """
         Let the request of *environ* use *session*, if the app would read and write the same cookie.
         """
-        if self._app.session_interface is not self._interface:
+        if self.app.session_interface is not self._interface:
             # At the first request, when the app is set up, and whenever it is given another one.
-            self._interface = self._app.session_interface
+            self._interface = self.app.session_interface
             self._answers = {}
         config = config_of(session)
         if config not in self._answers:
             self._answers[config] = self._is_same_cookie(config)
         if self._answers[config]:
             if not hasattr(self._interface, IS_SHARING):
-                self._interface = self._app.session_interface = _sharing(self._interface)
-            environ[_SESSION] = self._app, session
+                self._interface = self.app.session_interface = _sharing(self._interface)
+            environ[_SESSION] = self.app, session
 
     def _is_same_cookie(self, config: SessionConfig) -> bool:
         try:
-            difference = config.difference_from(SessionConfig.read_flask(self._app))
+            difference = config.difference_from(SessionConfig.read_flask(self.app))
         except ConfigError as exc:
             log_not_shared(str(exc), "Mount the app with share_session=False")
             return False
@@ -68,7 +70,7 @@ class SharedSession:
                 f"its {', '.join(difference)} differ from those of SessionMiddleware",
                 "Give that config=SessionConfig.from_flask(app), or mount the app with share_session=False",
             )
-        elif difference := code_of_its_own(self._app):
+        elif difference := code_of_its_own(self.app):
             log_not_shared(
                 f"its session_interface has its own {', '.join(difference)}, which would be passed over",
                 "Mount the app with share_session=False",
@@ -83,19 +85,39 @@ def is_flask(app: object) -> bool:
     return hasattr(app, "session_interface") and hasattr(app, "wsgi_app")
 
 
-def call_in_request(app: Any, connection: HTTPConnection, function: Callable[[Any], T]) -> T:
+def call_in_request(shared: SharedSession, connection: HTTPConnection, function: Callable[[Any], T]) -> T:
     """
     Call *function* with a Flask request like this one, in its context, as the Flask app's own code is called.
+
+    The request has no body. Where the code aborts, with ``flask.abort``, the answer is the same here.
+
+    Raises:
+        HTTPException: The code has aborted.
     """
     environ = build_environ(_as_http(connection.scope, connection.scope.get("root_path", "")), io.BytesIO())
-    if isinstance(connection.scope.get("session"), Session):
-        environ[_SESSION] = app, connection.scope["session"]
+    for key in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+        environ.pop(key, None)
+    session = connection.scope.get(SCOPE_KEY)
+    if session is not None:
+        shared.put_into(environ, session)
 
     def call() -> T:
-        with app.request_context(environ) as context:
+        with _aborting(), shared.app.request_context(environ) as context:
             return function(context.request)
 
     return context_for_app().run(call)
+
+
+@contextmanager
+def _aborting() -> Iterator[None]:
+    try:
+        yield
+    except Exception as exc:
+        # Werkzeug's HTTPException, which isn't imported.
+        code = getattr(exc, "code", None)
+        if hasattr(exc, "get_response") and isinstance(code, int):
+            raise HTTPException(code, str(getattr(exc, "description", ""))) from exc
+        raise
 
 
 def http_connection(environ: Mapping[str, Any]) -> HTTPConnection:
@@ -129,10 +151,21 @@ def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
         LookupError: No Flask app is mounted by `Mount`, or its prefix holds a parameter that this request hasn't.
         werkzeug.routing.BuildError: The app has no such endpoint, or it needs other values.
     """
+    return build_flask_url(request, endpoint, values)
+
+
+def build_flask_url(request: HTTPConnection, endpoint: str, values: dict[str, Any], first: Any = None) -> str:
+    """
+    Do what `flask_url_for` does, and ask the Flask app *first* before others.
+    """
     scope = request.scope
     root_path = scope.get("app_root_path", scope.get("root_path", ""))
-    failure = LookupError("no Flask app is mounted here; mount it with starlette_flask's WSGIMiddleware")
-    for prefix, app in _mounted_flask_apps(routes_of(scope)):
+    failure = LookupError(
+        f"no route is called {endpoint!r}, and no Flask app is mounted here that may have such an endpoint; mount the"
+        " Flask object itself with starlette_flask's WSGIMiddleware (what is around it goes into flask_app.wsgi_app)"
+    )
+    mounted = sorted(_mounted_flask_apps(routes_of(scope)), key=lambda prefix_and_app: prefix_and_app[1] is not first)
+    for prefix, app in mounted:
         try:
             script_name = root_path + prefix.format_map(scope.get("path_params", {}))
         except KeyError as exc:
@@ -145,16 +178,7 @@ def flask_url_for(request: HTTPConnection, endpoint: str, **values: Any) -> str:
     raise failure
 
 
-def routes_of(scope: Scope) -> list[BaseRoute]:
-    """
-    Return the routes of the outermost app, in a middleware as well as in a view.
-    """
-    # As Starlette's url_for: before the router has run there is only the app.
-    routes: list[BaseRoute] = getattr(scope.get("router") or scope.get("app"), "routes", [])
-    return routes
-
-
-def _mounted_flask_apps(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _mounted_flask_apps(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for route in routes:
         path = prefix + getattr(route, "path_format", "").removesuffix("/{path}")
         app = getattr(route, "app", None)
@@ -163,7 +187,7 @@ def _mounted_flask_apps(routes: Iterable[BaseRoute], prefix: str = "") -> Iterat
                 yield path, app.flask_app
                 break
             if hasattr(app, "routes"):
-                yield from _mounted_flask_apps(app.routes, path)
+                yield from _mounted_flask_apps(each_route(app.routes), path)
                 break
             app = getattr(app, "app", None)  # a middleware's
 
@@ -181,7 +205,8 @@ def _url_for(app: Any, environ: Environ, endpoint: str, values: dict[str, Any]) 
     def build() -> str:
         context = app.app_context()
         # Of a request's context only this is needed. All of it would open the app's session.
-        context.url_adapter = app.create_url_adapter(app.request_class(environ))
+        with _aborting():  # if the host isn't trusted, or can't be one
+            context.url_adapter = app.create_url_adapter(app.request_class(environ))
         with context:
             url: str = app.url_for(endpoint, **values)
             return url

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from itsdangerous import BadData
 from markupsafe import Markup
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from starlette_flask.checks import Unset
@@ -36,9 +37,6 @@ from starlette_flask.log import (
 
 SCOPE_KEY = "starlette_flask.session"
 """Where the middleware keeps the request's session beside ``scope["session"]``, which others may replace."""
-
-# Two threads of one request may touch its session at once; neither may see it half loaded.
-_first_touch = RLock()
 
 # Values that can't change while a view holds them.
 _IMMUTABLE_TYPES = PLAIN_TYPES | {bytes, datetime, UUID, Markup}
@@ -61,7 +59,8 @@ class Session(dict[str, Any]):
     # What open_session sets. A session without a config belongs to no request.
     _config: SessionConfig | None = None
     _reader: CookieReader
-    _scope: Scope
+    _headers: Iterable[Header] = ()
+    _scope: Scope | None = None
     _tracks_nested: bool = True
     # What came with the request: whether the cookie did, and what it says if it is valid.
     _is_verified: bool = False
@@ -232,15 +231,17 @@ class Session(dict[str, Any]):
     # The request's cookie.
 
     def _verify(self, config: SessionConfig) -> None:
-        value = config.cookie.find(self._scope["headers"])
+        self._is_verified = True  # first: who is told of a rejected cookie may look at the session
+        value = config.cookie.find(self._headers)
         if value is not None:
             self._is_carried = True
             if value:
                 self._payload = self._reader.verify(value, self._scope)
-        self._is_verified = True
 
     def _load(self, config: SessionConfig) -> None:
-        with _first_touch:
+        # Two threads of one request may touch its session at once; neither may see it half loaded. A lock of its own,
+        # since code of the app's may run while it is held.
+        with self.__dict__.setdefault("_first_touch", RLock()):
             if self._is_loaded:
                 return
             if not self._is_verified:
@@ -315,7 +316,9 @@ def open_session(reader: CookieReader, scope: Scope, lazy: bool = True, track_ne
     session = _UntouchedSession()
     session._config = config = reader.config
     session._reader = reader
-    session._scope = scope
+    session._headers = scope["headers"]
+    if reader.reports:
+        session._scope = dict(scope)  # the scope itself will hold the session, which would hold the scope
     if not track_nested:
         session._tracks_nested = False
     if not lazy:
@@ -348,15 +351,21 @@ def give_way(session: object, keys: Iterable[str]) -> None:
         session._yielding = keys
 
 
-def is_session_of_another(session: object) -> bool:
+def is_assigned(scope: Scope, session: Session) -> bool:
     """
-    Tell whether *session*, found in the scope, is another middleware's: ours with another config, or Starlette's.
+    Tell whether what is in the place of *session*, which was in the scope before, was put there by a view.
+
+    Before Starlette 1.0 nobody can tell: the session of Starlette's own middleware further in, with users of its own,
+    was a plain dict, such as a view may assign. There it is never taken for a view's.
     """
+    if not REQUEST_TOUCHES_SESSION or "session" not in scope or "session_handler" in scope:  # starsessions has two
+        return False
     # Not isinstance: starsessions puts an object into the scope that raises when it is asked for its class.
-    kind = type(session)
+    kind = type(scope["session"])
     if issubclass(kind, Session):
-        return cast(Session, session)._config is not None
-    return kind.__module__ == "starlette.middleware.sessions"  # since 1.0; a plain dict before
+        other = cast(Session, scope["session"])
+        return other is not session and other._config is None
+    return kind.__module__ != "starlette.middleware.sessions"
 
 
 def take_content(session: Session, assigned: object) -> None:
@@ -499,6 +508,22 @@ def dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
     if data.get("_permanent"):
         return config.cookie.set(value, expires=int(time.time() + config.lifetime))
     return config.cookie.set(value)
+
+
+def _request_touches_session() -> bool:
+    class Probe(dict[str, Any]):
+        is_touched = False
+
+        def mark_accessed(self) -> None:
+            self.is_touched = True
+
+    probe = Probe()
+    HTTPConnection({"type": "http", "session": probe}).session  # noqa: B018  # a property that acts
+    return probe.is_touched
+
+
+REQUEST_TOUCHES_SESSION = _request_touches_session()
+"""Since 1.0 Starlette's ``request.session`` calls ``mark_accessed``, so that a session can wait for it."""
 
 
 def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:

@@ -14,7 +14,8 @@ from starlette.routing import NoMatchFound
 from starlette_flask.csrf import csrf_meta_tag, generate_csrf
 from starlette_flask.flash import get_flashed_messages
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
-from starlette_flask.mounted import flask_url_for, routes_of
+from starlette_flask.mounted import flask_url_for
+from starlette_flask.routes import routes_of
 from starlette_flask.wsgi import split_path
 
 
@@ -43,7 +44,8 @@ def flask_context(flask_app: Any = None) -> Callable[[Request], dict[str, Any]]:
         if "session" in request.scope:
             given["session"] = request.scope["session"]  # not request.session: nobody has read it yet
         if LOGIN_KEY in request.scope:
-            given["current_user"] = request.scope[LOGIN_KEY].user or _NotLoaded()
+            visit = request.scope[LOGIN_KEY]
+            given["current_user"] = visit.user if visit.is_loaded else _NotLoaded()
         if flask_app is not None:
             given["config"] = flask_app.config
         return given

@@ -16,6 +16,7 @@ from urllib.request import Request
 
 from itsdangerous import BadData
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from starlette_flask.config import SessionConfig
 from starlette_flask.login import login_user
@@ -101,14 +102,14 @@ def login_client(
     """
     manager = manager or _middleware_of(client, LoginMiddleware, "manager").manager
     with session_transaction(client, config) as session:
-        scope = {
+        scope: Scope = {
             "type": "http",
             "path": "/",
             "headers": [(b"user-agent", client.headers.get("user-agent", "").encode())],
             "client": getattr(client._transport, "client", ("testclient", 50000)),  # as in Starlette before 0.42
             "session": session,
-            LOGIN_KEY: Visit(manager),
         }
+        scope[LOGIN_KEY] = Visit(manager, scope, session)
         connection = HTTPConnection(scope)
         login_user(connection, user, remember=remember, fresh=fresh, force=True)
         for _, line in manager.finish(connection, []):

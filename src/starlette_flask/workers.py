@@ -34,13 +34,24 @@ class Workers:
     def submit(self, job: Job) -> None:
         """
         Let a thread run *job*, which must not raise.
+
+        Raises:
+            RuntimeError: There is no thread, and none can be started.
         """
-        self._jobs.put(job)
         with self._starting:
             if not self._idle.acquire(blocking=False) and self._count < self._limit:
-                name = f"{self._name}_{self._count}"
-                Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
-                self._count += 1
+                self._start_thread()
+        self._jobs.put(job)
+
+    def _start_thread(self) -> None:
+        name = f"{self._name}_{self._count}"
+        try:
+            Thread(target=_work, args=(self._jobs, self._idle), name=name, daemon=True).start()
+        except RuntimeError:  # the system has none left; those that are there will do
+            if self._count == 0:
+                raise
+        else:
+            self._count += 1
 
 
 def _work(jobs: "SimpleQueue[Job | None]", idle: Semaphore) -> None:

@@ -121,7 +121,7 @@ def build_environ(scope: Mapping[str, Any], body: Any = None) -> Environ:
 def _environ_key(name: bytes) -> str | None:
     if b"_" in name:
         return None
-    key = name.decode("latin-1").upper().replace("-", "_")
+    key = name.upper().decode("latin-1").replace("-", "_")  # as bytes: "ß" as text would become "SS"
     return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
 
 

@@ -295,7 +295,7 @@ def test_waits_for_the_first_touch() -> None:
             touches.append(1)
 
     HTTPConnection({"type": "http", "session": Probe()}).session  # noqa: B018  # a property that acts
-    assert bool(touches) is sessions._REQUEST_TOUCHES_SESSION
+    assert bool(touches) is sessions.REQUEST_TOUCHES_SESSION
 
 
 @pytest.mark.parametrize("touches", [True, False])
@@ -303,7 +303,7 @@ def test_both_ways_of_starlette(touches: bool, monkeypatch: pytest.MonkeyPatch) 
     """
     With either the view sees the session, and an untouched one costs no header.
     """
-    monkeypatch.setattr(sessions, "_REQUEST_TOUCHES_SESSION", touches)
+    monkeypatch.setattr(sessions, "REQUEST_TOUCHES_SESSION", touches)
     app = make_app(secret_key="secret")
     cookie = ask_asgi(app, "/write").cookie
     assert ask_asgi(app, "/read", cookies=[cookie]).body == b"ada"

@@ -90,7 +90,9 @@ class LoginBackend(AuthenticationBackend):
     def __init__(self, manager: LoginManager) -> None:
         self.manager = manager
 
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any]:
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
+        if "session" not in conn.scope:  # allow_path_regex leaves this path out
+            return None
         user = await self.manager.load_user(conn)
         return credentials(conn, user), user
 

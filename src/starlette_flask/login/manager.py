@@ -14,6 +14,7 @@ from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.types import Scope
 
 from starlette_flask.checks import flag
 from starlette_flask.exceptions import ConfigError
@@ -22,8 +23,8 @@ from starlette_flask.formats.cookies import Header
 from starlette_flask.login.redirects import expand_login_view, make_login_url, make_next_param
 from starlette_flask.login.remember_cookie import RememberCookie
 from starlette_flask.login.users import AnonymousUserMixin
-from starlette_flask.mounted import call_in_request
-from starlette_flask.session import give_way
+from starlette_flask.mounted import SharedSession, call_in_request
+from starlette_flask.session import Session, give_way, is_assigned
 
 SCOPE_KEY = "starlette_flask.login"
 """Where the middleware keeps a connection's `Visit`."""
@@ -129,6 +130,8 @@ class LoginManager:
         self.login_disabled = flag(login_disabled, "login_disabled")
         self.use_session_for_next = flag(use_session_for_next, "use_session_for_next")
         self.force_host_for_redirects = force_host_for_redirects
+        self.flask_app: Any = None
+        """The one of `from_flask`, whose endpoints come before those of others."""
         self.user_callback: UserLoader | None = None
         self.request_callback: RequestLoader | None = None
         self.unauthorized_callback: Handler | None = None
@@ -197,9 +200,10 @@ class LoginManager:
             )
         taken = {name: getattr(theirs, name) for name in _TAKEN_OVER}
         manager = cls.from_mapping(config, **{**taken, **keywords})
+        manager.flask_app, shared_session = app, SharedSession(app)
         for name in ("user_callback", "request_callback", "localize_callback"):
             if name not in keywords and getattr(theirs, name) is not None:
-                setattr(manager, name, _InFlask(app, getattr(theirs, name)))
+                setattr(manager, name, _InFlask(shared_session, getattr(theirs, name)))
         return manager
 
     def user_loader(self, callback: L) -> L:
@@ -237,14 +241,18 @@ class LoginManager:
         Mirrors ``flask_login.LoginManager._load_user``.
         """
         visit = visit_of(connection)
-        if visit.user is None:
-            visit.user = await self._loaded_user(connection) or self.new_anonymous_user()
+        if not visit.is_loaded:
+            user = await self._loaded_user(connection)
+            visit.set_user(self.new_anonymous_user() if user is None else user)
         return visit.user
 
     async def _loaded_user(self, connection: HTTPConnection) -> Any:
         if self.user_callback is None and self.request_callback is None:
-            raise ConfigError("the login manager can't load users; decorate a function with manager.user_loader")
-        session = connection.session
+            raise ConfigError(
+                "the login manager can't load users; decorate a function with manager.user_loader,"
+                " or call from_flask when the Flask app has set its own"
+            )
+        session = visit_of(connection).session
         # Where a mounted app logs somebody in or out in this request, that counts and not what is found here.
         give_way(session, _SESSION_KEYS)
         if self.protect(connection):
@@ -263,15 +271,15 @@ class LoginManager:
             user = await self._call(self.user_callback, connection, user_id)
             if user is not None:
                 session["_user_id"], session["_fresh"] = user_id, False
-                if self.session_protection is not None and "_id" not in session:
-                    session["_id"] = session_identifier(connection)
+                self._identify(connection)
         return user
 
     def new_anonymous_user(self) -> Any:
         """
         Return the user for when nobody is logged in; never None.
         """
-        return self.anonymous_user() or AnonymousUserMixin()
+        user = self.anonymous_user()
+        return AnonymousUserMixin() if user is None else user
 
     def id_of(self, user: Any) -> Any:
         """
@@ -295,7 +303,7 @@ class LoginManager:
 
         Mirrors ``flask_login.LoginManager._session_protection_failed``.
         """
-        session = connection.session
+        session = visit_of(connection).session
         if self.session_protection is None or not session or session.get("_id") == session_identifier(connection):
             return False
         if self.session_protection == "basic" or session.get("_permanent"):
@@ -314,7 +322,7 @@ class LoginManager:
         Return the value of the remember cookie, unless there is none, or it is about to be cleared.
         """
         value = self.remember_cookie.find(connection.scope["headers"])
-        return None if connection.session.get("_remember") == "clear" else value
+        return None if visit_of(connection).session.get("_remember") == "clear" else value
 
     def finish(self, connection: HTTPConnection, headers: list[Header]) -> list[Header]:
         """
@@ -323,15 +331,16 @@ class LoginManager:
         Mirrors ``flask_login.LoginManager._update_remember_cookie``. Where the cookie is only refreshed, the session
         isn't written, and a mounted Flask app that answers with the cookie comes first.
         """
-        session = connection.scope["session"]
+        visit = visit_of(connection)
         # Who hasn't touched the session has changed nothing in it, and it needn't be decoded for this.
-        if not (getattr(session, "accessed", True) or self.remember_cookie_refresh_each_request):
+        if not (visit.was_accessed or self.remember_cookie_refresh_each_request):
             return headers
-        if self.session_protection is not None and session and "_id" not in session and session.modified:
+        session = visit.session
+        if session and getattr(session, "modified", True):
             self._identify(connection)
         answers = [header for header in headers if self.remember_cookie.is_set_by(header, connection.scope["path"])]
         operation = session.pop("_remember") if "_remember" in session else None
-        if answers and not visit_of(connection).is_decided:
+        if answers and not visit.is_decided:
             return headers
         if operation is None and self.remember_cookie_refresh_each_request:
             operation = "set"
@@ -345,9 +354,11 @@ class LoginManager:
         return [*(header for header in headers if header not in answers), (b"set-cookie", line)]
 
     def _identify(self, connection: HTTPConnection) -> None:
-        # Of a session without it, a Flask app with strong protection takes the user away, the remembered one, too.
-        if self.remembered(connection) is not None:
-            connection.session["_id"] = session_identifier(connection)
+        # From a session without it, a Flask app with strong protection takes the user away, the remembered one, too.
+        session = visit_of(connection).session
+        is_wanted = self.session_protection is not None and "_id" not in session
+        if is_wanted and self.remembered(connection) is not None:
+            session["_id"] = session_identifier(connection)
 
     # Turning away.
 
@@ -393,11 +404,12 @@ class LoginManager:
             if self.localize_callback is not None:
                 message = await self._call(self.localize_callback, connection, message)
             flash(connection, message, category)
-        url = expand_login_view(connection, view)
+        url = expand_login_view(connection, view, self.flask_app)
         next_param: str | None = make_next_param(connection, url)
         if self.use_session_for_next:
-            connection.session["_id"] = session_identifier(connection)
-            connection.session["next"] = next_param
+            session = visit_of(connection).session
+            session["_id"] = session_identifier(connection)
+            session["next"] = next_param
             next_param = None
         raise HTTPException(302, headers={"location": make_login_url(url, next_param, self.force_host_for_redirects)})
 
@@ -417,19 +429,46 @@ class Visit:
     """
 
     manager: LoginManager
+    scope: Scope
+    _session: Any
     user: Any = None
-    """Once it is loaded."""
+    is_loaded: bool = False
     is_decided: bool = False
     """A view has logged somebody in or out."""
     answer: Response | None = None
     """A handler's, for somebody who is turned away."""
 
-    def decide(self, session: object) -> None:
+    @property
+    def session(self) -> Any:
+        """
+        The session that the middleware is in: not that of an app further in, with users of its own.
+        """
+        # What a view has assigned counts, as it does for the session's middleware.
+        if isinstance(self._session, Session) and is_assigned(self.scope, self._session):
+            return self.scope["session"]
+        if hasattr(self._session, "mark_accessed"):
+            self._session.mark_accessed()
+        return self._session
+
+    @property
+    def was_accessed(self) -> bool:
+        """
+        Somebody has looked at the session.
+        """
+        return bool(getattr(self._session, "accessed", True))
+
+    def set_user(self, user: Any) -> None:
+        """
+        Note who the user is.
+        """
+        self.user, self.is_loaded = user, True
+
+    def decide(self) -> None:
         """
         Note that a view logs somebody in or out.
         """
         self.is_decided = True
-        give_way(session, ())
+        give_way(self._session, ())
 
 
 def visit_of(connection: HTTPConnection) -> Visit:
@@ -442,8 +481,8 @@ def visit_of(connection: HTTPConnection) -> Visit:
     visit: Visit | None = connection.scope.get(SCOPE_KEY)
     if visit is None:
         raise RuntimeError(
-            "no LoginMiddleware around this route: app.add_middleware(LoginMiddleware, manager=manager),"
-            " before app.add_middleware(SessionMiddleware, ...), which must be outside"
+            "no LoginMiddleware with a session around this route: call app.add_middleware(LoginMiddleware, ...) first,"
+            " and app.add_middleware(SessionMiddleware, ...) after it, so that it is outside; mind its allow_path_regex"
         )
     return visit
 
@@ -454,14 +493,14 @@ class _InFlask:
     A callback of the Flask app's own.
     """
 
-    app: Any
+    shared_session: SharedSession
     callback: Callable[..., Any]
 
     def call(self, connection: HTTPConnection, *args: Any) -> Any:
         def in_request(request: Any) -> Any:
             return self.callback(*(request if arg is connection else arg for arg in args))
 
-        return call_in_request(self.app, connection, in_request)
+        return call_in_request(self.shared_session, connection, in_request)
 
     def __call__(self, *args: Any) -> Any:
         raise RuntimeError("this runs in the context of the Flask app only")

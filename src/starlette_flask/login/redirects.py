@@ -4,14 +4,16 @@ To the login page with its ``next``, as Flask-Login makes it; and back, as brows
 
 import re
 from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute, NoMatchFound
+from starlette.routing import NoMatchFound
 from starlette.types import Scope
 
 from starlette_flask.exceptions import ConfigError
-from starlette_flask.mounted import flask_url_for, routes_of
+from starlette_flask.mounted import build_flask_url
+from starlette_flask.routes import routes_of
 from starlette_flask.wsgi import split_path
 
 # What stays percent-encoded where Werkzeug makes a URL readable (werkzeug.urls.uri_to_iri, 3.1).
@@ -21,23 +23,28 @@ _KEPT_IN_QUERY = re.compile("((?:%(?:[01][0-9A-F]|20|23|25|26|2B|3D|7F))+)", re.
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-def expand_login_view(connection: HTTPConnection, view: str) -> str:
+def expand_login_view(connection: HTTPConnection, view: str, flask_app: Any = None) -> str:
     """
-    Return the URL of a login view: a URL, a path, the name of a route, or an endpoint of the mounted Flask app.
+    Return the URL of a login view: a URL, a path, the name of a route, or an endpoint of a mounted Flask app.
+
+    Args:
+        connection: The one to redirect.
+        view: As a login manager has it.
+        flask_app: The Flask app whose endpoints come first.
 
     Raises:
         ConfigError: It is none of these.
     """
     if view.startswith(("https://", "http://", "/")):
         return view
-    routes = routes_of(connection.scope)
+    routes = list(routes_of(connection.scope))
     paths = {getattr(route, "path", None) for route in routes if getattr(route, "name", None) == view}
     # A route that only takes the form may have the name, while the page is still Flask's.
     if not paths or any(getattr(route, "path", None) in paths and _takes_get(route) for route in routes):
         with suppress(NoMatchFound):
             return connection.url_for(view).path
     try:
-        return flask_url_for(connection, view)
+        return build_flask_url(connection, view, {}, flask_app)
     except LookupError as exc:
         raise ConfigError(
             f"the login view {view!r} is neither a route nor an endpoint of a mounted Flask app; give its path"
@@ -87,7 +94,7 @@ def is_own_url(connection: HTTPConnection, url: str) -> bool:
     return url.startswith(f"{connection.scope['scheme']}://{_host(connection)}/")
 
 
-def _takes_get(route: BaseRoute) -> bool:
+def _takes_get(route: Any) -> bool:
     return "GET" in (getattr(route, "methods", None) or ("GET",))
 
 

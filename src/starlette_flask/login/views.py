@@ -44,8 +44,8 @@ def login_user(
         return False
     if duration is not None and not isinstance(duration, timedelta):
         raise TypeError(f"duration must be a timedelta, not {type(duration).__name__}")
-    session = request.session
-    visit.decide(session)
+    session = visit.session
+    visit.decide()
     session["_user_id"] = visit.manager.id_of(user)
     session["_fresh"] = fresh
     session["_id"] = session_identifier(request)
@@ -68,10 +68,10 @@ def logout_user(request: HTTPConnection) -> bool:
         True.
     """
     visit = visit_of(request)
-    session = request.session
-    if visit.user is None:
+    session = visit.session
+    if not visit.is_loaded:
         visit.manager.protect(request)  # which may leave more to clear
-    visit.decide(session)
+    visit.decide()
     for key in ("_user_id", "_fresh", "_id"):
         session.pop(key, None)
     _forget_others(session)
@@ -86,8 +86,9 @@ def confirm_login(request: HTTPConnection) -> None:
     """
     Make the login fresh: the user has proved again who they are. Mirrors ``flask_login.confirm_login``.
     """
-    session = request.session
-    visit_of(request).decide(session)
+    visit = visit_of(request)
+    session = visit.session
+    visit.decide()
     session["_fresh"] = True
     session["_id"] = session_identifier(request)
 
@@ -96,7 +97,7 @@ def login_fresh(request: HTTPConnection) -> bool:
     """
     Tell whether the login is fresh, not restored from the remember cookie. Mirrors ``flask_login.login_fresh``.
     """
-    return request.session.get("_fresh") is True
+    return visit_of(request).session.get("_fresh") is True
 
 
 def login_remembered(request: HTTPConnection) -> bool:
@@ -116,10 +117,9 @@ def next_url(request: HTTPConnection, default: str = "/") -> str:
         request: The login form's.
         default: Where to go otherwise.
     """
-    if visit_of(request).manager.use_session_for_next:
-        url = request.session.get("next")
-    else:
-        url = request.query_params.get("next")
+    visit = visit_of(request)
+    kept = visit.session if visit.manager.use_session_for_next else request.query_params
+    url = kept.get("next")
     return url if isinstance(url, str) and is_own_url(request, url) else default
 
 
@@ -133,7 +133,7 @@ def credentials(connection: HTTPConnection, user: Any) -> AuthCredentials:
 
 
 def _set_user(connection: HTTPConnection, visit: Visit, user: Any) -> None:
-    visit.user = user
+    visit.set_user(user)
     if "user" in connection.scope:  # AuthenticationMiddleware's
         connection.scope["user"] = user
         connection.scope["auth"] = credentials(connection, user)

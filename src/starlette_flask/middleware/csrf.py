@@ -13,7 +13,7 @@ from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlette_flask.checks import UNSET, Unset, names, one_config, pattern
@@ -34,6 +34,7 @@ from starlette_flask.csrf import (
 from starlette_flask.form_scan import FormScan
 from starlette_flask.log import log_csrf
 from starlette_flask.middleware.refusal import refuse_websocket
+from starlette_flask.routes import each_route
 
 # A body that is read to find the token in it is kept in memory up to this size, and on disk beyond.
 _MEMORY_BYTES = 1024 * 1024
@@ -142,11 +143,11 @@ class CSRFMiddleware:
             return False
         return not self._is_exempt_route(getattr(scope.get("app"), "routes", ()), scope, "")
 
-    def _is_exempt_route(self, routes: Iterable[BaseRoute], scope: Scope, prefix: str) -> bool:
+    def _is_exempt_route(self, routes: Iterable[Any], scope: Scope, prefix: str) -> bool:
         """
         Tell whether the route that will be taken is exempt. What can't be found isn't.
         """
-        for route in routes:
+        for route in each_route(routes):
             match, child_scope = route.matches(scope)
             if match is not Match.FULL:
                 continue
@@ -154,7 +155,8 @@ class CSRFMiddleware:
             inner = getattr(route, "routes", None)
             if inner is not None and path in self._exempt_mounts:
                 return True
-            if is_csrf_exempt(child_scope.get("endpoint")):
+            endpoint = child_scope.get("endpoint")
+            if is_csrf_exempt(endpoint):
                 return True
             return self._is_exempt_route(inner or (), {**scope, **child_scope}, path)
         return False

@@ -39,7 +39,7 @@ class LoginMiddleware:
         if "session" not in scope:  # lifespan, or a path without sessions
             await self.app(scope, receive, send)
             return
-        visit = scope[SCOPE_KEY] = Visit(self.manager)
+        visit = scope[SCOPE_KEY] = Visit(self.manager, scope, scope["session"])
         connection = HTTPConnection(scope)
         is_answered = False
 

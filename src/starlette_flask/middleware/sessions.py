@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from starlette.datastructures import Secret
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlette_flask.checks import UNSET, Unset, one_config, pattern
@@ -16,9 +15,10 @@ from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader, OnRejected
 from starlette_flask.formats.serializer import PayloadSerializer
 from starlette_flask.session import (
+    REQUEST_TOUCHES_SESSION,
     SCOPE_KEY,
+    is_assigned,
     is_session_of,
-    is_session_of_another,
     open_session,
     save_session,
     take_content,
@@ -118,14 +118,13 @@ class SessionMiddleware:
             return
 
         config = self.config
-        session = open_session(self._reader, scope, _REQUEST_TOUCHES_SESSION, self.track_nested)
+        session = open_session(self._reader, scope, REQUEST_TOUCHES_SESSION, self.track_nested)
         scope["session"] = scope[SCOPE_KEY] = session
-        root_path = scope.get("root_path")
 
         def send_with_session(message: Message) -> Awaitable[None]:
             kind = message["type"]
             if kind in _STARTS:
-                if scope.get("session", session) is not session and not _is_foreign(scope, root_path):
+                if scope.get("session") is not session and is_assigned(scope, session):
                     take_content(session, scope["session"])
                     scope["session"] = session
                 given = message.get("headers", ())
@@ -142,32 +141,3 @@ class SessionMiddleware:
         finally:
             if session._handed_out is not None:
                 warn_of_late_changes(session)
-
-
-def _is_foreign(scope: Scope, root_path: str | None) -> bool:
-    """
-    Tell whether what is in the place of our session was put there by another middleware further in, not by a view.
-    """
-    if "session_handler" in scope:  # starsessions
-        return True
-    if is_session_of_another(scope["session"]):
-        return True
-    # The session of Starlette's own middleware was a plain dict before 1.0, such as a view may assign. There
-    # a mounted app, where such a middleware is mostly found, is taken to mean a session of its own.
-    return not _REQUEST_TOUCHES_SESSION and scope.get("root_path") != root_path
-
-
-def _request_touches_session() -> bool:
-    class Probe(dict[str, Any]):
-        is_touched = False
-
-        def mark_accessed(self) -> None:
-            self.is_touched = True
-
-    probe = Probe()
-    HTTPConnection({"type": "http", "session": probe}).session  # noqa: B018  # a property that acts
-    return probe.is_touched
-
-
-# Since 1.0 Starlette's request.session calls mark_accessed, so that a session can wait for it.
-_REQUEST_TOUCHES_SESSION = _request_touches_session()

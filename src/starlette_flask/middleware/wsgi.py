@@ -14,7 +14,7 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.exchange import Exchange, Upload, context_for_app
 from starlette_flask.middleware.refusal import refuse_websocket
 from starlette_flask.mounted import SharedSession, flask_url_for, http_connection, is_flask
-from starlette_flask.session import SCOPE_KEY
+from starlette_flask.session import SCOPE_KEY, is_assigned, take_content
 from starlette_flask.workers import Workers
 from starlette_flask.wsgi import BLOCK_BYTES, ClientDisconnected, WSGIApp, build_environ
 
@@ -57,7 +57,7 @@ class WSGIMiddleware:
         self.app = app
         self._workers = Workers(workers, "wsgi")
         self.flask_app = app if is_flask(app) else None
-        self._shared_session = SharedSession(app) if share_session and is_flask(app) else None
+        self._shared_session = SharedSession(app) if share_session and self.flask_app is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -86,9 +86,16 @@ class WSGIMiddleware:
         environ = build_environ(
             scope, io.BufferedReader(Upload(exchange), BLOCK_BYTES) if has_more else io.BytesIO(b"".join(body))
         )
+        if SCOPE_KEY in scope and is_assigned(scope, scope[SCOPE_KEY]):
+            take_content(scope[SCOPE_KEY], scope["session"])
+            scope["session"] = scope[SCOPE_KEY]
         if self._shared_session is not None and SCOPE_KEY in scope and scope.get("session") is scope[SCOPE_KEY]:
             self._shared_session.put_into(environ, scope[SCOPE_KEY])
-        self._workers.submit(partial(context_for_app().run, exchange.run, self.app, environ))
+        try:
+            self._workers.submit(partial(context_for_app().run, exchange.run, self.app, environ))
+        except RuntimeError:
+            exchange.give_up()
+            raise
         await exchange.respond()
 
 
