@@ -13,7 +13,7 @@ from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlette_flask.checks import UNSET, Unset, names, one_config, pattern
@@ -35,6 +35,7 @@ from starlette_flask.form_scan import FormScan
 from starlette_flask.log import log_csrf
 from starlette_flask.middleware.refusal import refuse_websocket
 from starlette_flask.routes import each_route
+from starlette_flask.wsgi import split_path
 
 # A body that is read to find the token in it is kept in memory up to this size, and on disk beyond.
 _MEMORY_BYTES = 1024 * 1024
@@ -125,7 +126,7 @@ class CSRFMiddleware:
                     validate_referrer(connection)
             except CSRFError as exc:
                 log_csrf(exc.detail)
-                await _refuse(scope, receive, send, exc)
+                await _refuse(scope, body.receive, send, exc)
                 return
             if not body.is_lost:
                 await self.app(scope, body.receive, send)
@@ -138,10 +139,10 @@ class CSRFMiddleware:
             or scope["method"].upper() not in self.config.methods
         ):
             return False
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = split_path(scope)[1].decode(errors="replace")
         if any(exempt.fullmatch(path) for exempt in self._exempt_paths):
             return False
-        return not self._is_exempt_route(getattr(scope.get("app"), "routes", ()), scope, "")
+        return not self._is_exempt_route(_routes_in(self.app), scope, "")
 
     def _is_exempt_route(self, routes: Iterable[Any], scope: Scope, prefix: str) -> bool:
         """
@@ -152,13 +153,12 @@ class CSRFMiddleware:
             if match is not Match.FULL:
                 continue
             path = prefix + getattr(route, "path", "")
-            inner = getattr(route, "routes", None)
-            if inner is not None and path in self._exempt_mounts:
+            if isinstance(route, Mount) and path in self._exempt_mounts:
                 return True
             endpoint = child_scope.get("endpoint")
             if is_csrf_exempt(endpoint):
                 return True
-            return self._is_exempt_route(inner or (), {**scope, **child_scope}, path)
+            return self._is_exempt_route(getattr(route, "routes", None) or (), {**scope, **child_scope}, path)
         return False
 
     async def _validate(self, connection: HTTPConnection, body: "_Body") -> None:
@@ -170,15 +170,22 @@ class CSRFMiddleware:
         if in_headers and _is_valid(connection, in_headers):
             return
         seen = 0
-        while scan.is_form and (data := await body.read()):
-            scan.feed(data)
-            for _, token in scan.fields[seen:]:
-                if _is_valid(connection, token):
-                    return
+        while scan.is_form:
+            data = await body.read()
+            scan.feed(data) if data else scan.finish()
+            if any(_is_valid(connection, token) for _, token in scan.fields[seen:]) or body.is_lost:
+                return
+            if not data:
+                break
             seen = len(scan.fields)
-        if not body.is_lost:
-            scan.finish()
-            validate_csrf(connection, token_in(self.config, scan.fields) or in_headers)
+        validate_csrf(connection, token_in(self.config, scan.fields) or in_headers)
+
+
+def _routes_in(app: Any) -> Iterable[Any]:
+    # Of what this middleware is around, which may be a mount's app; other middleware is between.
+    while app is not None and not hasattr(app, "routes"):
+        app = getattr(app, "app", None)
+    return getattr(app, "routes", ())
 
 
 class _Body:
