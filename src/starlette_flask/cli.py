@@ -17,7 +17,7 @@ except ImportError as exc:
 
 from itsdangerous import BadData
 
-from starlette_flask.cookie_kinds import ADVICE, FLASK, QUART, kind_of, payload_of
+from starlette_flask.cookie_kinds import ADVICE, FLASK, QUART, UNKNOWN, kind_of, payload_of
 from starlette_flask.exceptions import ConfigError
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
 from starlette_flask.formats.serializer import SessionSerializer
@@ -72,7 +72,10 @@ def inspect(
         _show(value)
     size = len(name) + 1 + len(value)
     click.echo(f"size        {size} bytes, without attributes; browsers drop a line over {MAX_COOKIE_BYTES}")
-    verdict, is_accepted = _judge(value, keys, salt, max_age)
+    if kind in (FLASK, QUART, UNKNOWN):
+        verdict, is_accepted = _judge(value, keys, salt, max_age)
+    else:
+        verdict, is_accepted = "not accepted: it is no session of Flask's", False
     click.echo(f"verdict     {verdict}")
     context.exit(0 if is_accepted else 1)
 

@@ -67,7 +67,7 @@ class SharedSession:
             return False
         if difference:
             log_not_shared(
-                f"its {', '.join(difference)} differ from those of SessionMiddleware",
+                f"it means another cookie than SessionMiddleware, by {', '.join(difference)}",
                 "Give that config=SessionConfig.from_flask(app), or mount the app with share_session=False",
             )
         elif difference := code_of_its_own(self.app):
