@@ -33,7 +33,7 @@ class FormScan:
         self._name, self._value, self._header = _Text(), _Text(), _Text()
         self._is_wanted = False
         self._parser: MultipartParser | QuerystringParser | None = None
-        kind, options = parse_options_header(content_type)
+        kind, options = _parse_header(content_type)
         with suppress(FormParserError):  # of a boundary that can't be one
             self._parser = self._parser_for(kind, options)
 
@@ -101,7 +101,7 @@ class FormScan:
 
     def _end_header(self) -> None:
         if self._header.text().lower() == "content-disposition":
-            _, options = parse_options_header(self._value.data())
+            _, options = _parse_header(self._value.data())
             if b"name" in options and b"filename" not in options:
                 self._name.clear()
                 self._name.add(options[b"name"], 0, len(options[b"name"]))
@@ -118,6 +118,13 @@ class FormScan:
     def _found(self, name: str, value: str) -> None:
         if name.endswith(self._suffix) and value and len(self.fields) < _MOST:
             self.fields.append((name, value))
+
+
+def _parse_header(line: str | bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    try:
+        return parse_options_header(line)
+    except (TypeError, ValueError):  # older versions fail over some headers that make no sense
+        return b"", {}
 
 
 class _Text:

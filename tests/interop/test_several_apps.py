@@ -244,6 +244,7 @@ class TestLoadersOfFlask:
 
         return app
 
+    @needs("flask", "2.3", "an older JSON provider is another serializer than ours")
     def test_write_the_session(self, flask_app: flask.Flask) -> None:
         """
         What a loader of Flask's writes into ``flask.session`` is in the session, before any request to the mounted app.
