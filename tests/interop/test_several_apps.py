@@ -214,14 +214,14 @@ class TestLoadersOfFlask:
         flask_app = make_flask_app()
         manager = flask_login.LoginManager(flask_app)
 
-        @manager.user_loader
+        @manager.user_loader  # type: ignore[untyped-decorator]  # Flask-Login ships no types
         def load(user_id: str) -> Any:
             flask.session["seen"] = True
             if user_id == "banned":
                 flask.abort(403, "banned")
             return User(user_id)
 
-        @manager.request_loader
+        @manager.request_loader  # type: ignore[untyped-decorator]  # nor here
         def from_request(request: flask.Request) -> Any:
             return User("json") if request.get_json(silent=True) is None and "token" in request.args else None
 

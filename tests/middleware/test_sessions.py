@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import starlette_flask
 from starlette_flask import ConfigError, SessionConfig, SessionMiddleware
 from starlette_flask.middleware import sessions
+from starlette_flask.session import REQUEST_TOUCHES_SESSION
 from tests.helpers import Backend, ask_asgi, http_scope, run_asgi
 from tests.interop.apps import needs
 
@@ -298,7 +299,7 @@ def test_waits_for_the_first_touch() -> None:
             touches.append(1)
 
     HTTPConnection({"type": "http", "session": Probe()}).session  # noqa: B018  # a property that acts
-    assert bool(touches) is sessions.REQUEST_TOUCHES_SESSION
+    assert bool(touches) is REQUEST_TOUCHES_SESSION
 
 
 @pytest.mark.parametrize("touches", [True, False])
