@@ -144,7 +144,7 @@ def make_our_app(theirs: flask.Flask, **options: Any) -> FastAPI:
 ADAPTERS: dict[str, Callable[[Any], ASGIApp]] = {
     "shared": WSGIMiddleware,
     "merged": partial(WSGIMiddleware, share_session=False),
-    "a2wsgi": A2WSGIMiddleware,
+    "a2wsgi": A2WSGIMiddleware,  # type: ignore[dict-item]  # it has ASGI types of its own
     "guarded by both": WSGIMiddleware,
 }
 
@@ -530,7 +530,7 @@ class TestMounted:
         person = make_site(kind).person()
         start = '--b\r\nContent-Disposition: form-data; name="f"; filename="\u0447"\r\n\r\n'.encode()
         end = f'\r\n--b\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{person.token("ours")}\r\n--b--'
-        options = {
+        options: dict[str, Any] = {
             "headers": [("content-type", "multipart/form-data; boundary=b")],
             "body": start + bytes(3 * 1024 * 1024) + end.encode(),
         }
@@ -582,7 +582,7 @@ class TestSettings:
                 for age in (0, 61, 3601):
                     with time_machine.travel(NOW + age, tick=False):
                         for name, make in REQUESTS.items():
-                            options = make(token)
+                            options = make(token)  # type: ignore[no-untyped-call]  # a lambda
                             options["headers"] = [*options.get("headers", ()), ("referer", "https://evil.example/")]
                             theirs, ours = person.post("theirs", **options), person.post("ours", **options)
                             assert ours == theirs, (here, scheme, age, name)

@@ -463,9 +463,9 @@ class TestExemptEndpoints:
         app.post("/a/{number}")(csrf_exempt(ran.plain("exempt")))
         app.post("/b")(ran.plain("other"))
         for _ in range(depth - 1):
-            outer = APIRouter()
-            outer.include_router(app, prefix="/r")
-            app = outer
+            router = APIRouter()
+            router.include_router(app, prefix="/r")
+            app = router
         prefix = "/r" * depth
         outer = FastAPI()
         outer.include_router(app, prefix="/r")
