@@ -14,6 +14,7 @@ from starlette.routing import NoMatchFound
 from starlette_flask.csrf import csrf_meta_tag, generate_csrf
 from starlette_flask.flash import get_flashed_messages
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
+from starlette_flask.login.redirects import host_of
 from starlette_flask.mounted import flask_url_for
 from starlette_flask.routes import routes_of
 from starlette_flask.wsgi import split_path
@@ -111,8 +112,13 @@ class FlaskRequest(Request):
 
 class Args(QueryParams):
     """
-    The query, with *type* as Werkzeug's ``MultiDict.get`` has it.
+    The query as Werkzeug's ``MultiDict`` has it: of several values of a key the first counts.
     """
+
+    def __init__(self, query: str | bytes) -> None:
+        super().__init__(query)
+        self._dict = dict(reversed(self._list))
+        self._dict = {key: self._dict[key] for key, _ in self._list}
 
     def get(self, key: Any, default: Any = None, type: Callable[[str], Any] | None = None) -> Any:  # noqa: A002
         value = super().get(key)
@@ -144,32 +150,44 @@ def url_for(request: Request, endpoint: str, /, **values: Any) -> str:
     Raises:
         LookupError: There is neither, or it needs other values.
     """
+    if endpoint.startswith("."):
+        blueprint = FlaskRequest(request.scope).blueprint
+        endpoint = f"{blueprint}{endpoint}" if blueprint else endpoint[1:]
     found = _route_path(request, endpoint, values)
     if found is None:
         return flask_url_for(request, endpoint, **values)
     path, names = found
-    query = {key: value for key, value in values.items() if key not in names and key[:1] != "_" and value is not None}
-    url = path + ("?" + urlencode(query, doseq=True, safe="!$'()*,/:;?@") if query else "")
+    rest = {key: value for key, value in values.items() if key not in names and not key.startswith("_")}
+    query = [(key, item) for key, value in rest.items() for item in _each(value)]
+    url = path + ("?" + urlencode(query, safe="!$'()*,/:;?@") if query else "")
     if values.get("_anchor") is not None:
         url += "#" + quote(str(values["_anchor"]), safe="%!#$&'()*+,/:;=?@")
     scheme = values.get("_scheme")
-    if values.get("_external", scheme is not None):
-        url = f"{scheme or request.url.scheme}://{request.url.netloc}{url}"
+    if values.get("_external") or (values.get("_external") is None and scheme is not None):
+        url = f"{scheme or request.url.scheme}://{host_of(request)}{url}"
     return url
+
+
+def _each(value: Any) -> list[Any]:
+    values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    return [item for item in values if item is not None]
 
 
 def _route_path(request: Request, name: str, values: dict[str, Any]) -> tuple[str, set[str]] | None:
     """
     Return the path of the route *name* that takes what is in *values*, and the names of those that it takes.
     """
-    for route in routes_of(request.scope):
+    scope = request.scope
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    for route in routes_of(scope):
         if getattr(route, "name", None) == name:
             takes = set(getattr(route, "param_convertors", ()))
             given = {key: values[key] for key in takes & values.keys()}
             if takes == {"path"} and "filename" in values:  # static files, in Flask's words
                 takes, given = {"filename"}, {"path": values["filename"]}
             try:
-                return request.url_for(name, **given).path, takes
+                path = root_path + str(route.url_path_for(name, **given))
             except NoMatchFound:
                 continue
+            return quote(path, safe="!$&'()*+,/:;=@"), takes
     return None

@@ -59,7 +59,7 @@ def make_next_param(connection: HTTPConnection, login_url: str) -> str:
     take for another host: a backslash stays encoded, and the path begins with one slash.
     """
     login, url = urlsplit(login_url), _path_and_query(connection.scope)
-    scheme, host = connection.scope["scheme"], _host(connection)
+    scheme, host = connection.scope["scheme"], host_of(connection)
     if login.scheme not in ("", scheme) or login.netloc not in ("", host):
         return f"{scheme}://{host}{url}"
     return url
@@ -91,7 +91,7 @@ def is_own_url(connection: HTTPConnection, url: str) -> bool:
         return False
     if url.startswith("/"):
         return not url.startswith("//")
-    return url.startswith(f"{connection.scope['scheme']}://{_host(connection)}/")
+    return url.startswith(f"{connection.scope['scheme']}://{host_of(connection)}/")
 
 
 def _takes_get(route: Any) -> bool:
@@ -107,7 +107,10 @@ def _path_and_query(scope: Scope) -> str:
     return readable_path + ("?" + _readable(query, _KEPT_IN_QUERY) if query else "")
 
 
-def _host(connection: HTTPConnection) -> str:
+def host_of(connection: HTTPConnection) -> str:
+    """
+    Return the host that was asked for, without the scheme's own port.
+    """
     host = connection.headers.get("host", "")
     return host.removesuffix({"http": ":80", "https": ":443"}.get(connection.scope["scheme"], ":"))
 
