@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from starlette.datastructures import QueryParams
+from starlette.datastructures import URL, QueryParams
 from starlette.requests import Request
 from starlette.routing import NoMatchFound
 
@@ -95,7 +95,11 @@ class FlaskRequest(Request):
 
     @property
     def host(self) -> str:
-        return self.headers.get("host", "")
+        return host_of(self)
+
+    @property
+    def url(self) -> URL:
+        return super().url.replace(netloc=self.host)
 
     @property
     def is_secure(self) -> bool:
