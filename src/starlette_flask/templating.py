@@ -3,6 +3,7 @@ What a Flask template expects to find, for one that has moved to Starlette.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 from starlette.datastructures import URL, QueryParams
 from starlette.requests import Request
 from starlette.routing import NoMatchFound
+from starlette.types import Scope
 
 from starlette_flask.csrf import csrf_meta_tag, generate_csrf
 from starlette_flask.flash import get_flashed_messages
@@ -182,16 +184,23 @@ def _route_path(request: Request, name: str, values: dict[str, Any]) -> tuple[st
     Return the path of the route *name* that takes what is in *values*, and the names of those that it takes.
     """
     scope = request.scope
-    root_path = scope.get("app_root_path", scope.get("root_path", ""))
     for route in routes_of(scope):
         if getattr(route, "name", None) == name:
             takes = set(getattr(route, "param_convertors", ()))
             given = {key: values[key] for key in takes & values.keys()}
             if takes == {"path"} and "filename" in values:  # static files, in Flask's words
                 takes, given = {"filename"}, {"path": values["filename"]}
-            try:
-                path = root_path + str(route.url_path_for(name, **given))
-            except NoMatchFound:
-                continue
-            return quote(path, safe="!$&'()*+,/:;=@"), takes
+            with suppress(NoMatchFound):
+                return _quoted(scope, route.url_path_for(name, **given)), takes
+    # A route further in, "mount:name", must be given its parameters and nothing else.
+    given = {key: value for key, value in values.items() if not key.startswith("_")}
+    app = scope.get("router") or scope.get("app")
+    if app is not None:
+        with suppress(NoMatchFound):
+            return _quoted(scope, app.url_path_for(name, **given)), set(given)
     return None
+
+
+def _quoted(scope: Scope, path: str) -> str:
+    root_path = scope.get("app_root_path", scope.get("root_path", ""))
+    return quote(f"{root_path}{path}", safe="!$&'()*+,/:;=@")
