@@ -250,3 +250,12 @@ def test_kind_of_flask_s_own() -> None:
     result = inspect(f"Set-Cookie: {line}", env={"SECRET_KEY": "secret"})
     assert result.exit_code == 0
     assert FLASK in result.output
+
+
+def test_key_that_is_no_text() -> None:
+    """
+    A key in the environment that isn't text is wrong usage.
+    """
+    result = inspect(cookie(), env={"SECRET_KEY": "\udcff"})
+    assert result.exit_code == 2
+    assert "not valid text" in result.output

@@ -423,7 +423,8 @@ class TestSize:
         assert is_there == sorted(is_there, reverse=True)
         assert set(is_there) == {True, False}
 
-    def test_the_oldest_go_first(self, caplog: pytest.LogCaptureFixture) -> None:
+    @pytest.mark.parametrize(("size", "count"), [(600, 1), (1500, 2), (2300, 3), (3200, 4)])
+    def test_the_oldest_go_first(self, size: int, count: int, caplog: pytest.LogCaptureFixture) -> None:
         """
         A new message takes the room of the oldest ones, of no more than it needs.
         """
@@ -431,13 +432,13 @@ class TestSize:
         messages = [noise(900, seed) for seed in range(4)]
         person.visit(*[say(message) for message in messages])
         assert records(caplog) == []
-        newest = noise(1200, 4)
-        person.visit(say(newest), see)
-        assert records(caplog) == dropped(2)
+        newest = noise(size, 4)
+        person.visit(say(newest))
+        assert records(caplog) == dropped(count)
         [line] = person.answer.set_cookie
         assert len(line) <= BROWSER_LIMIT
-        assert person.visit(take()) == [[*messages[2:], newest]]
-        assert not fits({"_flashes": [("message", message) for message in [*messages[1:], newest]]})
+        assert not fits({"_flashes": [("message", message) for message in [*messages[count - 1 :], newest]]})
+        assert person.visit(take()) == [[*messages[count:], newest]]
 
     def test_too_long_by_itself(self, caplog: pytest.LogCaptureFixture) -> None:
         """

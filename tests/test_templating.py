@@ -255,9 +255,9 @@ class TestCurrentUser:
 
     def test_jinja_may_look(self) -> None:
         """
-        A user that wasn't loaded can be passed on; only what is asked of it fails.
+        A user that wasn't loaded can be passed on and escaped; only what is asked of it fails.
         """
-        view = render("{% set user = current_user %}{% macro menu(user) %}menu{% endmacro %}{{ menu(current_user) }}")
+        view = render("{% macro menu(user) %}menu{{ (user|e)[:0] }}{% endmacro %}{{ menu(current_user) }}")
         manager = LoginManager(secret_key="secret")
         assert self.ask(Starlette(routes=[Route("/", view)]), manager).body == b"menu"
 

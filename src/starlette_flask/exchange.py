@@ -180,8 +180,7 @@ class Exchange:
                 self._is_started = True
                 self._changed.notify_all()
                 room, self._room = self._room, None
-            if room is not None:
-                _resolve(room)
+            _resolve(room)
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         # A server takes what it is given, however slow the client is, and makes only the next message wait.
         starts = range(0, len(data), BUFFER_BYTES)
@@ -220,8 +219,7 @@ class Exchange:
             return self._room
 
     def _rouse(self) -> None:
-        if self._sleep is not None:
-            _resolve(self._sleep)
+        _resolve(self._sleep)
 
     def give_up(self) -> None:
         """
@@ -264,6 +262,6 @@ def context_for_app() -> Context:
     return clean
 
 
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
+def _resolve(future: "asyncio.Future[None] | None") -> None:
+    if future is not None and not future.done():
         future.set_result(None)

@@ -1216,9 +1216,9 @@ HOSTILE_FORMS = [
     pytest.param(MULTIPART[1], b"--b--\r\n" + GOOD, False, id="after the end"),
     pytest.param(MULTIPART[1], b"--b\r\nno header\r\n\r\n" + GOOD, False, id="after a mistake"),
     pytest.param(MULTIPART[1], GOOD[:-10], False, id="not finished"),
-    pytest.param(MULTIPART[1], b"--b\r\nA: " + b"x" * 1_000_000 + b"\r\n\r\n" + GOOD, None, id="1 MB header"),
-    pytest.param(MULTIPART[1], b"--b\r\n" + b"A: b\r\n" * 50_000 + b"\r\n" + GOOD, None, id="50,000 headers"),
-    pytest.param(MULTIPART[1], field(f'name="{"x" * 1_000_000}"') + GOOD, None, id="1 MB name"),
+    pytest.param(MULTIPART[1], b"--b\r\nA: " + b"x" * 300_000 + b"\r\n\r\n" + GOOD, None, id="300 KB header"),
+    pytest.param(MULTIPART[1], b"--b\r\n" + b"A: b\r\n" * 10_000 + b"\r\n" + GOOD, None, id="10,000 headers"),
+    pytest.param(MULTIPART[1], field(f'name="{"x" * 300_000}"') + GOOD, None, id="300 KB name"),
     pytest.param(MULTIPART[1], field('name="a"; filename="' + '"; ' * 1000) + GOOD, None, id="3,000 quotes"),
     pytest.param(MULTIPART[1], field('name="a"', "x") * 10_000 + GOOD, True, id="10,000 fields"),
     pytest.param(MULTIPART[1], field('name="csrf_token"', "x") * 2_000 + GOOD, None, id="2,000 bad tokens"),
@@ -1402,7 +1402,7 @@ class TestMemory:
         """
         An upload of 64 MB takes less than 4 MB of memory, wherever the token is.
         """
-        megabytes = UPLOAD if case != "tokens" else 4
+        megabytes = UPLOAD if case != "tokens" else 2
         result = subprocess.run(  # noqa: S603  # the program above
             [sys.executable, "-W", "ignore", "-c", MEASURE, case, str(megabytes)],
             check=True,
@@ -1593,6 +1593,21 @@ class TestHandlers:
         body = encode(kind, [("a", "tea"), ("csrf_token", "bad")])
         with time_machine.travel(NOW):  # for fail_after
             assert post(app, "/", FORM_KINDS[kind], body=body).body == b"tea"
+
+    @each_kind
+    def test_empty_form(self, kind: str) -> None:
+        """
+        An empty form is empty for the handler, too.
+        """
+
+        async def handler(request: Request, exc: Any) -> Response:
+            with anyio.fail_after(1):  # there is nothing to wait for
+                return JSONResponse([(await request.body()).decode(), len(await request.form())], 400)
+
+        app = make_app()
+        app.add_exception_handler(CSRFError, handler)
+        with time_machine.travel(NOW):  # for fail_after
+            assert post(app, "/", FORM_KINDS[kind]).json == ["", 0]
 
     def test_url_for(self) -> None:
         """

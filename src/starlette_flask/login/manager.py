@@ -502,9 +502,6 @@ class _InFlask:
 
         return call_in_request(self.shared_session, connection, in_request)
 
-    def __call__(self, *args: Any) -> Any:
-        raise RuntimeError("this runs in the context of the Flask app only")
-
 
 def session_identifier(connection: HTTPConnection) -> str:
     """
