@@ -2,7 +2,7 @@
 What a Flask template expects to find, for one that has moved to Starlette.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from starlette_flask.flash import get_flashed_messages
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
 from starlette_flask.login.redirects import host_of
 from starlette_flask.mounted import flask_url_for
-from starlette_flask.routes import routes_of
+from starlette_flask.routes import each_route, routes_of
 from starlette_flask.wsgi import split_path
 
 
@@ -84,8 +84,10 @@ class FlaskRequest(Request):
         """
         The route's name.
         """
-        named = self.scope.get("route", self.scope.get("endpoint"))
-        return getattr(named, "name", getattr(named, "__name__", None))
+        view = self.scope.get("endpoint")
+        # Starlette keeps the route in the scope of late; before, it is the one with this view.
+        route = self.scope.get("route") or _route_of(view, self.path, routes_of(self.scope))
+        return getattr(route, "name", getattr(view, "__name__", None))
 
     @property
     def blueprint(self) -> str | None:
@@ -114,6 +116,16 @@ class FlaskRequest(Request):
     @property
     def remote_addr(self) -> str | None:
         return self.client.host if self.client else None
+
+
+def _route_of(view: object, path: str, routes: Iterable[Any]) -> Any:
+    for route in routes:
+        if view is not None and getattr(route, "endpoint", None) is view and route.path_regex.match(path):
+            return route
+        inner = _route_of(view, path, each_route(getattr(route, "routes", None) or ()))
+        if inner is not None:
+            return inner
+    return None
 
 
 class Args(QueryParams):
