@@ -428,9 +428,6 @@ class Person:
 
 MakeSite = Callable[..., Site]
 
-# datetime.utcnow, which Flask-Login uses, is deprecated since Python 3.12.
-utcnow_is_fine = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
-
 
 def travel_to(seconds: float) -> time_machine.travel:
     """

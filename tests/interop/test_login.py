@@ -40,10 +40,7 @@ from tests.interop.logins import (
     our_twin,
     their_app,
     travel_to,
-    utcnow_is_fine,
 )
-
-pytestmark = utcnow_is_fine
 
 OFFICE = "198.51.100.20"
 

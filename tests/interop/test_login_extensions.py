@@ -21,13 +21,11 @@ from starlette_flask.middleware.login import LoginMiddleware
 from starlette_flask.middleware.wsgi import WSGIMiddleware
 from tests.helpers import Browser
 from tests.interop.apps import make_flask_app
-from tests.interop.logins import ask_ours, ask_theirs, travel_to, utcnow_is_fine
+from tests.interop.logins import ask_ours, ask_theirs, travel_to
 
 # Flask-Security needs Flask 3.1, which the oldest set hasn't.
 needs_principal = pytest.mark.skipif(find_spec("flask_principal") is None, reason="pip install Flask-Principal")
 needs_security = pytest.mark.skipif(find_spec("flask_security") is None, reason="pip install Flask-Security-Too")
-
-pytestmark = utcnow_is_fine
 
 
 @pytest.fixture(autouse=True)

@@ -30,10 +30,7 @@ from tests.interop.logins import (
     our_twin,
     their_app,
     travel_to,
-    utcnow_is_fine,
 )
-
-pytestmark = utcnow_is_fine
 
 AGENT = ("user-agent", FIREFOX)
 DELETED = "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/"

@@ -13,9 +13,7 @@ import uvicorn
 from werkzeug.serving import make_server
 
 from tests.helpers import Answer, Browser
-from tests.interop.logins import FIREFOX, Users, our_heir, their_app, utcnow_is_fine
-
-pytestmark = utcnow_is_fine
+from tests.interop.logins import FIREFOX, Users, our_heir, their_app
 
 Ask = Callable[..., Answer]
 SECONDS = 10.0

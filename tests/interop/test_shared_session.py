@@ -1075,7 +1075,6 @@ class TestExtensions:
 
         return app
 
-    @pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's, since 3.12
     @pytest.mark.parametrize("protection", ["basic", "strong", None])
     def test_flask_login(self, login_app: flask.Flask, protection: str | None) -> None:
         """
