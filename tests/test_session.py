@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import time_machine
+from starlette.types import Scope
 
 from starlette_flask import Session, SessionConfig
 from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import Header
-from starlette_flask.session import merge, open_session, save_session, take_content, warn_of_late_changes
+from starlette_flask.session import merge, open_session, save_session, take_assigned, warn_of_late_changes
 
 CONFIG = SessionConfig(secret_key="secret", same_site=None)
 DATA = {"cart": {"items": [1]}, "pair": [1, 2], "user": "ada"}
@@ -453,10 +454,12 @@ def test_assigned_content() -> None:
     A mapping takes the place of the content; anything else is an error that says what to do.
     """
     session = opened(DATA)
-    take_content(session, {"x": 1})
+    scope: Scope = {"session": {"x": 1}}
+    take_assigned(scope, session)
+    assert scope["session"] is session
     assert saved(session) == {"x": 1}
     with pytest.raises(TypeError, match="was set to NoneType; assign a dict, or call"):
-        take_content(session, None)
+        take_assigned({"session": None}, session)
 
 
 def test_first_touch_from_several_threads() -> None:

@@ -2,6 +2,7 @@
 Every SESSION_* and SECRET_KEY* rule in one frozen object.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
@@ -18,6 +19,7 @@ from starlette_flask.flask_settings import FlaskApp, ask_app, code_of_its_own, n
 from starlette_flask.formats.cookies import Cookie
 from starlette_flask.formats.serializer import PayloadSerializer, SessionSerializer, as_payload_serializer
 from starlette_flask.log import log_browsers_refuse, log_overridden
+from starlette_flask.stores.base import Store, as_store
 
 # Flask 3.1's defaults (flask.app.Flask.default_config), for from_mapping.
 _FLASK_DEFAULTS: dict[str, Any] = {
@@ -44,7 +46,7 @@ class SessionConfig:
     Frozen and compared by value. Secrets stay out of its repr.
 
     Args:
-        secret_key: Signs the cookie; the Flask app's ``SECRET_KEY``.
+        secret_key: Signs the cookie; the Flask app's ``SECRET_KEY``. With a *store* only signed ids need it.
         session_cookie: The cookie's name.
         max_age: Not given, Flask's meaning: a cookie is accepted for *permanent_session_lifetime*,
             and the browser keeps it that long if the session is permanent, else until it is closed.
@@ -62,14 +64,15 @@ class SessionConfig:
         refresh_each_request: Send a permanent session's cookie with every response, so that it
             lives on while it is used, as ``SESSION_REFRESH_EACH_REQUEST``.
         permanent_session_lifetime: As ``PERMANENT_SESSION_LIFETIME``; seconds or a timedelta.
-        serializer: Dumps and loads the data; default: Flask's tagged JSON.
+        serializer: Dumps and loads the data; default: Flask's tagged JSON. A *store* has its own.
+        store: Keeps the sessions on a server; the cookie holds an id only. See `starlette_flask.stores`.
 
     Raises:
         ConfigError: The configuration can't work, or browsers would refuse the cookie.
         ConfigTypeError: A value has the wrong type.
     """
 
-    secret_key: str | bytes | Secret = field(repr=False, compare=False)
+    secret_key: str | bytes | Secret | None = field(default=None, repr=False, compare=False)
     session_cookie: str = "session"
     max_age: int | timedelta | Unset | None = UNSET
     path: str = "/"
@@ -84,13 +87,14 @@ class SessionConfig:
     refresh_each_request: bool = True
     permanent_session_lifetime: int | timedelta = timedelta(days=31)
     serializer: PayloadSerializer | None = field(default=None, hash=False)
+    store: Store | None = None
     # from_flask and from_mapping only log what browsers refuse: the Flask app does it already.
     _is_flask: InitVar[bool] = False
 
     cookie: Cookie = field(init=False, repr=False, compare=False)
     """Finds and writes the cookie."""
     signing_serializer: SessionSerializer = field(init=False, repr=False, compare=False)
-    """Reads and makes the cookie's value; Flask's name for it."""
+    """Reads and makes the cookie's value; Flask's name for it. With a *store* there is none."""
     accepted_age: int | None = field(init=False, repr=False, compare=False)
     """How old a cookie may be, in seconds; None: any age."""
     lifetime: float = field(init=False, repr=False, compare=False)
@@ -100,7 +104,9 @@ class SessionConfig:
 
     def __post_init__(self, _is_flask: bool) -> None:
         set_field = object.__setattr__  # the way of a frozen dataclass
-        set_field(self, "secret_key", plain_key(self.secret_key))
+        as_store(self.store)
+        if self.store is None or self.store.use_signer or self.secret_key is not None:
+            set_field(self, "secret_key", plain_key(self.secret_key))
         set_field(self, "secret_key_fallbacks", plain_fallbacks(self.secret_key_fallbacks))
         set_field(self, "signer_kwargs", _complete_signer_kwargs(self.signer_kwargs))
         for name in ("https_only", "http_only", "partitioned", "refresh_each_request"):
@@ -130,14 +136,15 @@ class SessionConfig:
         set_field(self, "cookie", cookie)
         set_field(self, "domain", cookie.domain)
         set_field(self, "same_site", self.same_site and self.same_site.lower())
-        signing_serializer = SessionSerializer(
-            self.secret_key,  # type: ignore[arg-type]  # no Secret since plain_key
-            fallbacks=self.secret_key_fallbacks,  # type: ignore[arg-type]  # nor here
-            salt=self.salt,
-            serializer=self.serializer,
-            **self.signer_kwargs,
-        )
-        set_field(self, "signing_serializer", signing_serializer)
+        if self.store is None:
+            signing_serializer = SessionSerializer(
+                self.secret_key,  # type: ignore[arg-type]  # no Secret since plain_key
+                fallbacks=self.secret_key_fallbacks,  # type: ignore[arg-type]  # nor here
+                salt=self.salt,
+                serializer=self.serializer,
+                **self.signer_kwargs,
+            )
+            set_field(self, "signing_serializer", signing_serializer)
         set_field(self, "_key_bytes", key_bytes(self.salt, self.secret_key, *(self.secret_key_fallbacks or ())))
 
     @classmethod
@@ -149,14 +156,15 @@ class SessionConfig:
         ``get_cookie_*`` method counts, and ``app.json`` for the JSON. Call it when the app is set up.
 
         Args:
-            app: A Flask app (2.2 or newer) or Quart app, with sessions in signed cookies.
+            app: A Flask app (2.2 or newer) or Quart app, with sessions in signed cookies, or of Flask-Session.
 
         Raises:
             ConfigError: The app has no secret key, or an interface that can't be followed.
+            ImportError: The extra of the store in which Flask-Session keeps them is missing.
         """
         config = cls.read_flask(app)
         config._log_refusal()
-        if methods := code_of_its_own(app):
+        if config.store is None and (methods := code_of_its_own(app)):
             log_overridden(name_of_interface(app), ", ".join(methods))
         return config
 
@@ -171,7 +179,7 @@ class SessionConfig:
         return cls._from_settings(settings, signing)
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> "SessionConfig":
+    def from_mapping(cls, mapping: Mapping[str, Any], *, store: Store | None = None) -> "SessionConfig":
         """
         Return the configuration that Flask's own config keys describe; Flask itself isn't needed.
 
@@ -179,26 +187,43 @@ class SessionConfig:
             mapping: ``SECRET_KEY`` and whatever else differs from Flask 3.1's defaults:
                 ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*``, ``PERMANENT_SESSION_LIFETIME``,
                 ``SESSION_REFRESH_EACH_REQUEST``, ``APPLICATION_ROOT``. Other keys are ignored.
+            store: Where the sessions are kept, if ``SESSION_TYPE`` says that Flask-Session keeps them.
 
         Raises:
-            ConfigError: No secret key, or a value that can't work.
+            ConfigError: No secret key, a ``SESSION_TYPE`` without a *store*, or a value that can't work.
         """
         if not isinstance(mapping, Mapping):
             raise ConfigTypeError(f"from_mapping takes a mapping of config keys, not {type(mapping).__name__}")
-        if mapping.get("SESSION_TYPE") not in (None, "null"):
+        if store is None and mapping.get("SESSION_TYPE") not in (None, "null"):
             raise ConfigError(
-                f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session), which can't be"
-                " shared; use Flask's own sessions in signed cookies, and remove the key where nobody uses it"
+                f"SESSION_TYPE={mapping['SESSION_TYPE']!r} keeps sessions on a server (Flask-Session); give"
+                " from_mapping the store as well, or use from_flask; remove the key where nobody uses it"
             )
         settings = {key: mapping.get(key, default) for key, default in _FLASK_DEFAULTS.items()}
         settings["SESSION_COOKIE_PATH"] = settings["SESSION_COOKIE_PATH"] or settings["APPLICATION_ROOT"]
         signing = {
             "secret_key": settings["SECRET_KEY"],
             "secret_key_fallbacks": settings["SECRET_KEY_FALLBACKS"],
+            "store": store,
         }
         config = cls._from_settings(settings, signing)
         config._log_refusal()
         return config
+
+    def with_store(self, store: Store | None) -> "SessionConfig":
+        """
+        Return a copy that keeps its sessions in *store*.
+
+        Raises:
+            ConfigError: It has a store already.
+        """
+        if store is None:
+            return self
+        if self.store is not None:
+            raise ConfigError("config has a store already; drop the other one")
+        copied = copy.copy(self)
+        object.__setattr__(copied, "store", as_store(store))
+        return copied
 
     def difference_from(self, other: "SessionConfig") -> list[str]:
         """
@@ -207,7 +232,7 @@ class SessionConfig:
         How long the cookie lives and when it is sent may differ.
         """
         mine, theirs = self.identity(), other.identity()
-        return [keyword for keyword, value in mine.items() if value != theirs[keyword]]
+        return [keyword for keyword, value in mine.items() if value != theirs.get(keyword)]
 
     def _log_refusal(self) -> None:
         if refusal := self.cookie.browser_refusal():
@@ -218,17 +243,19 @@ class SessionConfig:
         Return what makes it this very cookie, by keyword; keys as bytes.
         """
         salt, secret_key, *fallbacks = self._key_bytes
-        return {
+        cookie = {
             "session_cookie": self.session_cookie,
             "domain": self.domain,
             "path": self.path,
             "partitioned": self.partitioned,
-            "secret_key": secret_key,
-            "secret_key_fallbacks": fallbacks,
-            "salt": salt,
-            "signer_kwargs": self.signer_kwargs,
-            "serializer": self.serializer,
+            "store": self.store,
         }
+        if self.store is not None and not self.store.use_signer:
+            return cookie
+        keys = {"secret_key": secret_key, "secret_key_fallbacks": fallbacks}
+        if self.store is not None:
+            return cookie | keys
+        return {**cookie, **keys, "salt": salt, "signer_kwargs": self.signer_kwargs, "serializer": self.serializer}
 
     @classmethod
     def _from_settings(cls, settings: Mapping[str, Any], signing: Mapping[str, Any]) -> "SessionConfig":

@@ -57,11 +57,10 @@ class CookieReader:
         payload = self.config.signing_serializer.check(value, self.config.accepted_age)
         if not isinstance(payload, Refusal):
             return payload
-        if self._starlette_cookies is not None:
-            data = self._starlette_cookies.loads(value)
-            if data is not None:
-                return self.config.signing_serializer.dump_payload(data)
-        self._reject(payload, payload.reason_class, scope)
+        data = self.load_starlette(value)
+        if data is not None:
+            return self.config.signing_serializer.dump_payload(data)
+        self.reject(payload, payload.reason_class, scope)
         return None
 
     def load(self, payload: bytes, scope: Scope | None) -> dict[str, Any] | None:
@@ -71,10 +70,24 @@ class CookieReader:
         try:
             return self.config.signing_serializer.load_payload(payload)
         except BadData as exc:
-            self._reject(exc, "payload", scope)
+            self.reject(exc, "payload", scope)
             return None
 
-    def _reject(self, reason: Refusal | BadData, reason_class: str, scope: Scope | None) -> None:
+    def load_starlette(self, value: bytes) -> dict[str, Any] | None:
+        """
+        Return the data of a cookie of Starlette's own middleware, or None if it is none, or they aren't accepted.
+        """
+        return None if self._starlette_cookies is None else self._starlette_cookies.loads(value)
+
+    def reject(self, reason: object, reason_class: str, scope: Scope | None) -> None:
+        """
+        Tell whom it concerns that a cookie is rejected.
+
+        Args:
+            reason: Why, in words; not a client's.
+            reason_class: Why, in one word.
+            scope: The request's, for the app's function.
+        """
         # Not worth a lock: of two at once, one may not be counted.
         self._counts[reason_class] = count = self._counts.get(reason_class, 0) + 1
         log_rejected(self.config.session_cookie, reason, count)

@@ -14,9 +14,10 @@ from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.serializer import PayloadSerializer, SerializerUnavailable
 from starlette_flask.formats.signing import DigestMethod
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer, is_tagged_json
+from starlette_flask.stores.from_flask import store_of
 
 IS_SHARING = "_starlette_flask_is_sharing"
-"""The mark of a session interface whose methods are ours, and pass on to the app's own."""
+"""Marks a session interface whose methods are ours, and pass on to the app's own, which it holds."""
 
 
 class FlaskApp(Protocol):
@@ -49,10 +50,11 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
     if not hasattr(app, "session_interface"):
         raise ConfigTypeError(f"from_flask takes the Flask app itself, not {type(app).__name__}")
     interface = app.session_interface
-    if not hasattr(interface, "get_signing_serializer"):
+    store = store_of(app, own_interface(app))
+    if store is None and not hasattr(interface, "get_signing_serializer"):
         raise ConfigError(
-            f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies, and others"
-            " can't be shared; use flask.sessions.SecureCookieSessionInterface, Flask's default, or a subclass of it"
+            f"the app's session_interface, {_name_of(interface)}, doesn't keep sessions in signed cookies, nor is it"
+            " Flask-Session's; ask it through the app: SessionMiddleware(app, store=FlaskInterfaceStore(flask_app))"
         )
     is_flask = hasattr(app, "wsgi_app")
     if is_flask and not hasattr(app, "json"):
@@ -73,7 +75,11 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
                 "SESSION_REFRESH_EACH_REQUEST": app.config["SESSION_REFRESH_EACH_REQUEST"],
                 "PERMANENT_SESSION_LIFETIME": app.permanent_session_lifetime,
             }
-            signing = _ask_serializer(app, interface.get_signing_serializer(app))
+            if store is not None:
+                settings["SESSION_COOKIE_PARTITIONED"] = False  # which Flask-Session never says
+                signing = {"store": store, "secret_key": app.secret_key if store.use_signer else None}
+            else:
+                signing = _ask_serializer(app, interface.get_signing_serializer(app))
     except ConfigError:
         raise
     except Exception as exc:  # the app's code may raise anything
@@ -101,11 +107,18 @@ def code_of_its_own(app: FlaskApp) -> list[str]:
     return []
 
 
+def own_interface(app: FlaskApp) -> Any:
+    """
+    Return the app's session interface, also while another of ours stands before it.
+    """
+    return getattr(app.session_interface, IS_SHARING, app.session_interface)
+
+
 def name_of_interface(app: FlaskApp) -> str:
     """
     Return the name of the app's session interface, for messages.
     """
-    return _name_of(app.session_interface)
+    return _name_of(own_interface(app))
 
 
 @dataclass(frozen=True)

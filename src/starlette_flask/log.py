@@ -6,17 +6,14 @@ No record holds anything that a client sent.
 
 import logging
 
-from itsdangerous import BadData
-
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
-from starlette_flask.formats.signing import Refusal
 
 logger = logging.getLogger("starlette_flask.sessions")
 _ROUND_NUMBERS = frozenset(10**power for power in range(1, 19))
 csrf_logger = logging.getLogger("starlette_flask.csrf")
 
 
-def log_rejected(name: str, reason: BadData | Refusal, count: int) -> None:
+def log_rejected(name: str, reason: object, count: int) -> None:
     """
     The request's cookie isn't accepted: the session is empty.
 
@@ -96,6 +93,43 @@ def log_not_shared(why: str, fix: str) -> None:
     A Flask app is mounted, and has a session of its own.
     """
     logger.warning("The mounted Flask app keeps its own session: %s. %s, if that is intended.", why, fix)
+
+
+def log_store_failed(doing: str, error: BaseException) -> None:
+    """
+    The store of the sessions can't be used.
+    """
+    # Messages of databases quote the statement, with the session in it: only the classes are named.
+    names: list[str] = []
+    cause = error.__cause__
+    while cause is not None and len(names) < 5:
+        names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    logger.error(
+        "The session store failed at %s (%s): the request is answered with 503.%s",
+        doing,
+        ", from ".join(names) or error,
+        "" if logger.isEnabledFor(logging.DEBUG) else " At DEBUG there is a traceback.",
+        exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+    )
+
+
+def log_interface_store(interface: str) -> None:
+    """
+    The Flask app's sessions are reached through the app.
+    """
+    logger.info(
+        "%s has no store of ours that matches it: its sessions are read and written through the Flask app itself, in a"
+        " thread (FlaskInterfaceStore).",
+        interface,
+    )
+
+
+def log_lost_late(error: BaseException) -> None:
+    """
+    The session was changed after the response had started, and the store can't be used.
+    """
+    logger.error("A change made after the response had started is lost: the session store failed (%s).", error)
 
 
 def log_browsers_refuse(why: str) -> None:

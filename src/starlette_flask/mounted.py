@@ -15,7 +15,7 @@ from starlette.types import Scope
 from starlette_flask.config import SessionConfig
 from starlette_flask.exceptions import ConfigError
 from starlette_flask.exchange import context_for_app
-from starlette_flask.flask_settings import IS_SHARING, FlaskApp, code_of_its_own
+from starlette_flask.flask_settings import IS_SHARING, FlaskApp, code_of_its_own, name_of_interface, own_interface
 from starlette_flask.log import log_not_shared
 from starlette_flask.routes import each_route, routes_of
 from starlette_flask.session import SCOPE_KEY, Session, config_of
@@ -60,6 +60,21 @@ class SharedSession:
             environ[_SESSION] = self.app, session
 
     def _is_same_cookie(self, config: SessionConfig) -> bool:
+        interface = own_interface(self.app)
+        if config.store is not None:
+            is_same = config.store.is_of(self.app, interface)
+            if not is_same:
+                log_not_shared(
+                    f"SessionMiddleware's store wasn't made from its {name_of_interface(self.app)}",
+                    "Give that config=SessionConfig.from_flask(app), or mount the app with share_session=False",
+                )
+            return is_same
+        if not hasattr(interface, "get_signing_serializer"):
+            log_not_shared(
+                f"{name_of_interface(self.app)} keeps it, and SessionMiddleware keeps its own in the cookie",
+                "Give that config=SessionConfig.from_flask(app), or mount the app with share_session=False",
+            )
+            return False
         try:
             difference = config.difference_from(SessionConfig.read_flask(self.app))
         except ConfigError as exc:
@@ -228,5 +243,5 @@ def _sharing(interface: Any) -> Any:
 
     # On the object, not in a class of our own: whoever asks for the interface's class is told the truth.
     sharing.open_session, sharing.save_session = open_session, save_session
-    setattr(sharing, IS_SHARING, True)
+    setattr(sharing, IS_SHARING, interface)
     return sharing

@@ -38,6 +38,9 @@ from starlette_flask.log import (
 SCOPE_KEY = "starlette_flask.session"
 """Where the middleware keeps the request's session beside ``scope["session"]``, which others may replace."""
 
+STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+"""The messages that carry the response's headers: after them no cookie can be set."""
+
 # Values that can't change while a view holds them.
 _IMMUTABLE_TYPES = PLAIN_TYPES | {bytes, datetime, UUID, Markup}
 
@@ -120,8 +123,11 @@ class Session(dict[str, Any]):
         Note that the session was changed.
         """
         if self._is_saved and not self._is_changed:
-            log_late_change()
+            self._change_late()
         self.accessed = self._is_changed = True
+
+    def _change_late(self) -> None:
+        log_late_change()
 
     # Reading: what is mutable is remembered as it leaves.
 
@@ -224,9 +230,12 @@ class Session(dict[str, Any]):
         if self._config is None or key not in self:
             return None
         try:
-            return self._config.signing_serializer.dump_payload({key: dict.__getitem__(self, key)})
+            return self._dump({key: dict.__getitem__(self, key)})
         except Exception:  # whatever it is that can't be written, saving the session will say so
             return None
+
+    def _dump(self, data: Mapping[str, Any]) -> bytes:
+        return config_of(self).signing_serializer.dump_payload(data)
 
     # The request's cookie.
 
@@ -351,6 +360,21 @@ def give_way(session: object, keys: Iterable[str]) -> None:
         session._yielding = keys
 
 
+def pretend_read(session: Session, base: dict[str, Any], data: Mapping[str, Any]) -> None:
+    """
+    Let the keys by which *session* gives way look as if they had been read so.
+
+    Args:
+        session: The session.
+        base: As it was read; changed in place.
+        data: As it is.
+    """
+    for key in session._yielding:
+        base.pop(key, None)
+        if key in data:
+            base[key] = data[key]
+
+
 def is_assigned(scope: Scope, session: Session) -> bool:
     """
     Tell whether what is in the place of *session*, which was in the scope before, was put there by a view.
@@ -368,19 +392,23 @@ def is_assigned(scope: Scope, session: Session) -> bool:
     return kind.__module__ != "starlette.middleware.sessions"
 
 
-def take_content(session: Session, assigned: object) -> None:
+def take_assigned(scope: Scope, session: Session) -> None:
     """
-    Make what a view assigned to ``scope["session"]`` the content of *session*.
+    Make what a view assigned to ``scope["session"]``, if it did, the content of *session*, and put that back.
 
     Raises:
         TypeError: It is no mapping.
     """
+    if scope.get("session") is session or not is_assigned(scope, session):
+        return
+    assigned = scope["session"]
     if not isinstance(assigned, Mapping):
         raise TypeError(
             f'scope["session"] was set to {type(assigned).__name__}; assign a dict, or call request.session.clear()'
         )
     session.clear()
     session.update(assigned)
+    scope["session"] = session
 
 
 def save_session(config: SessionConfig, session: Session, headers: Iterable[Header], path: str) -> list[Header]:
@@ -403,12 +431,7 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
     """
     if not isinstance(headers, list):
         headers = list(headers)
-    answer = None
-    for name, line in headers:
-        if len(name) == 10 and name.lower() == b"set-cookie":
-            value = config.cookie.value_set_by(line, path)
-            if value is not None:
-                answer = value  # a browser keeps the last one
+    answer = find_answer(config, headers, path)
     theirs = None if answer is None else _read_answer(config, answer)
     handed_out = session._handed_out
     written_now = handed_out and session._written_now()
@@ -417,14 +440,11 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         data = dict(dict.items(session))
         if theirs is not None:
             base = config.signing_serializer.load_payload(session._payload) if session._payload else {}
-            for key in session._yielding:  # as if they had been so before
-                base.pop(key, None)
-                if key in data:
-                    base[key] = data[key]
+            pretend_read(session, base, data)
             data = merge(base, data, theirs, config.signing_serializer.dump_payload)
-        headers = [header for header in headers if answer is None or not _is_answer(config, header, path)]
+        headers = headers.copy() if answer is None else without_answer(config, headers, path)
         if data:
-            line = dump_cookie(config, data)
+            line = dump_cookie(config, config.signing_serializer.dump_value(data), bool(data.get("_permanent")))
             if len(line) > MAX_COOKIE_BYTES:
                 log_oversized(config.session_cookie, len(line))
             headers.append((b"set-cookie", line))
@@ -437,6 +457,31 @@ def save_session(config: SessionConfig, session: Session, headers: Iterable[Head
         add_vary(headers)
     session._is_saved = True  # what changes from here on is too late
     return headers
+
+
+def find_answer(config: SessionConfig, headers: Iterable[Header], path: str) -> bytes | None:
+    """
+    Return the value that the app inside already gives to the session's cookie: empty if it deletes it, None if it
+    doesn't mention it.
+    """
+    answer = None
+    for name, line in headers:
+        if len(name) == 10 and name.lower() == b"set-cookie":
+            value = config.cookie.value_set_by(line, path)
+            if value is not None:
+                answer = value  # a browser keeps the last one
+    return answer
+
+
+def without_answer(config: SessionConfig, headers: Iterable[Header], path: str) -> list[Header]:
+    """
+    Return the headers without what the app inside says of the session's cookie.
+    """
+    return [
+        (name, line)
+        for name, line in headers
+        if name.lower() != b"set-cookie" or config.cookie.value_set_by(line, path) is None
+    ]
 
 
 def merge(
@@ -488,24 +533,30 @@ def fits_cookie(session: Session) -> bool:
     """
     Tell whether browsers would keep the cookie that *session* comes to now, and we could read it again.
 
-    A session that belongs to no request always fits.
+    A session that belongs to no request, or is kept on a server, always fits.
     """
-    if session._config is None:
+    if session._config is None or session._config.store is not None:
         return True
     session.mark_accessed()  # or nothing is loaded yet
     config, data = session._config, dict(dict.items(session))
-    is_read_again = len(config.signing_serializer.dump_payload(data)) <= MAX_INFLATED_BYTES
-    return is_read_again and len(dump_cookie(config, data)) <= MAX_COOKIE_BYTES
-
-
-def dump_cookie(config: SessionConfig, data: Mapping[str, Any]) -> bytes:
-    """
-    Return the ``Set-Cookie`` line of a session with this content, which isn't empty.
-    """
+    if len(config.signing_serializer.dump_payload(data)) > MAX_INFLATED_BYTES:
+        return False
     value = config.signing_serializer.dump_value(data)
+    return len(dump_cookie(config, value, bool(data.get("_permanent")))) <= MAX_COOKIE_BYTES
+
+
+def dump_cookie(config: SessionConfig, value: bytes, is_permanent: bool) -> bytes:
+    """
+    Return the ``Set-Cookie`` line that sets the session's cookie.
+
+    Args:
+        config: What the cookie is.
+        value: The data or the id, signed.
+        is_permanent: It outlives the browser.
+    """
     if not isinstance(config.max_age, Unset):
         return config.cookie.set(value, max_age=config.accepted_age)
-    if data.get("_permanent"):
+    if is_permanent:
         return config.cookie.set(value, expires=int(time.time() + config.lifetime))
     return config.cookie.set(value)
 
@@ -524,11 +575,6 @@ def _request_touches_session() -> bool:
 
 REQUEST_TOUCHES_SESSION = _request_touches_session()
 """Since 1.0 Starlette's ``request.session`` calls ``mark_accessed``, so that a session can wait for it."""
-
-
-def _is_answer(config: SessionConfig, header: Header, path: str) -> bool:
-    name, line = header
-    return name.lower() == b"set-cookie" and config.cookie.value_set_by(line, path) is not None
 
 
 def _read_answer(config: SessionConfig, value: bytes) -> dict[str, Any] | None:

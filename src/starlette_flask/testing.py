@@ -5,20 +5,24 @@ The clients are Starlette's ``TestClient`` and those of httpx.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import SimpleNamespace, TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urljoin
 from urllib.request import Request
 
+import anyio
 from itsdangerous import BadData
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from starlette_flask.config import SessionConfig
+from starlette_flask.cookie_reader import CookieReader
+from starlette_flask.formats.cookies import Header
 from starlette_flask.login import login_user
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
 from starlette_flask.login.manager import LoginManager, Visit
@@ -44,13 +48,53 @@ class session_transaction(AbstractContextManager[Session], AbstractAsyncContextM
         LookupError: No *config* is given, and the client's app has no such middleware, or isn't at hand.
     """
 
+    _session: Session
+
     def __init__(self, client: Any, config: SessionConfig | None = None) -> None:
         self._client = client
         self._config = config or _middleware_of(client, SessionMiddleware, "config").config
+        store = self._config.store
+        self._keeper = None if store is None else store.keeper(self._config, CookieReader(self._config), True)
 
     def __enter__(self) -> Session:
-        name = self._config.session_cookie
-        values = [cookie.value for cookie in self._client.cookies.jar if cookie.name == name]
+        if self._keeper is None:
+            return self._open()
+        self._session = _run(self._client, partial(self._keeper.open, self._scope()))
+        return self._session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None and self._keeper is None:
+            self._save()
+        elif error is None and self._keeper is not None:
+            self._receive_all(_run(self._client, partial(self._keeper.save, self._session, [], self._config.path)))
+
+    async def __aenter__(self) -> Session:
+        if self._keeper is None:
+            return self._open()
+        self._session = await self._keeper.open(self._scope())
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None and self._keeper is None:
+            self._save()
+        elif error is None and self._keeper is not None:
+            self._receive_all(await self._keeper.save(self._session, [], self._config.path))
+
+    def _cookies(self) -> list[Any]:
+        return [cookie for cookie in self._client.cookies.jar if cookie.name == self._config.session_cookie]
+
+    def _forget(self) -> None:
+        for cookie in self._cookies():
+            self._client.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    # In the cookie.
+
+    def _open(self) -> Session:
+        values = [cookie.value for cookie in self._cookies()]
         try:
             data = self._config.signing_serializer.loads(values[0] or "", self._config.accepted_age) if values else {}
         except BadData:  # an empty session, as for the app
@@ -58,23 +102,27 @@ class session_transaction(AbstractContextManager[Session], AbstractAsyncContextM
         self._session = Session(data)
         return self._session
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            jar, name = self._client.cookies.jar, self._config.session_cookie
-            for cookie in [cookie for cookie in jar if cookie.name == name]:
-                jar.clear(cookie.domain, cookie.path, cookie.name)
-            if self._session:
-                _receive(self._client, dump_cookie(self._config, self._session), self._config.path)
+    def _save(self) -> None:
+        self._forget()
+        if self._session:
+            value = self._config.signing_serializer.dump_value(self._session)
+            line = dump_cookie(self._config, value, self._session.permanent)
+            _receive(self._client, line, self._config.path)
 
-    async def __aenter__(self) -> Session:
-        return self.__enter__()
+    # In a store.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
+    def _scope(self) -> Scope:
+        pairs = [f"{cookie.name}={cookie.value}".encode() for cookie in self._cookies()]
+        headers = [(b"cookie", b"; ".join(pairs))]
+        return {"type": "http", "method": "GET", "scheme": "http", "path": "/", "query_string": b"", "headers": headers}
+
+    def _receive_all(self, headers: list[Header]) -> None:
+        lines = [line for name, line in headers if name == b"set-cookie"]
+        if lines:
+            self._forget()
+        for line in lines:
+            if self._config.cookie.value_set_by(line, "/"):
+                _receive(self._client, line, self._config.path)
 
 
 def login_client(
@@ -206,6 +254,12 @@ def _is_deletion(attributes: Mapping[str, str]) -> bool:
 def _matches(path: str, cookie_path: str) -> bool:
     path = path.partition("?")[0]
     return path == cookie_path or path.startswith(cookie_path if cookie_path.endswith("/") else cookie_path + "/")
+
+
+def _run(client: Any, function: Callable[[], Any]) -> Any:
+    # In a block ``with TestClient(app)`` the app has an event loop, which its clients of servers belong to.
+    portal = getattr(client, "portal", None)
+    return anyio.run(function) if portal is None else portal.call(function)
 
 
 def _receive(client: Any, line: bytes, path: str) -> None:

@@ -1,5 +1,5 @@
 """
-Timestamped signatures in the wire format of itsdangerous: ``value.timestamp.signature``.
+Signatures in the wire format of itsdangerous: ``value.signature`` and ``value.timestamp.signature``.
 
 *timestamp* and *signature* are URL-safe base64 without padding. The timestamp is the Unix time
 in whole seconds, big-endian, leading zero bytes dropped.
@@ -44,14 +44,12 @@ def base64_decode(data: bytes) -> bytes:
     return a2b_base64(data.translate(_FROM_URLSAFE) + b"==")  # more padding than needed is ignored
 
 
-class TimestampSigner:
+class PlainSigner:
     """
-    Signs values and checks signatures, with keys derived once.
+    Signs values and checks signatures, with keys derived once: ``value.signature``.
 
-    Mirrors ``itsdangerous.TimestampSigner`` (2.2), with three differences: a signature is accepted
-    only in the one spelling that a signer writes (itsdangerous also takes the same bytes with
-    other padding bits or stray characters); a timestamp in the future is refused even without
-    *max_age*; and error messages never quote what came from the client.
+    Mirrors ``itsdangerous.Signer`` (2.2), with one difference: a signature is accepted only in the one spelling that a
+    signer writes (itsdangerous also takes the same bytes with other padding bits or stray characters).
 
     Args:
         secret_key: Signs, and verifies first. ``str`` is taken as UTF-8.
@@ -90,6 +88,28 @@ class TimestampSigner:
             self._macs = [_KeyedHash(signer.derive_key(), digest_method) for signer in signers]
         except (AttributeError, TypeError, ValueError) as exc:  # not a hash, or one that this build of Python forbids
             raise ConfigError(f"digest_method can't be used ({exc}); use a constructor such as hashlib.sha256") from exc
+
+    def sign(self, value: bytes) -> bytes:
+        """
+        Append the newest key's signature.
+        """
+        return value + b"." + self._macs[0].signature(value)
+
+    def verified(self, signed: bytes) -> bytes | None:
+        """
+        Return the value that was signed, or None if no key of ours has signed it.
+        """
+        value, _, signature = signed.rpartition(b".")
+        return value if any(compare_digest(mac.signature(value), signature) for mac in self._macs) else None
+
+
+class TimestampSigner(PlainSigner):
+    """
+    Signs values together with the time, and checks both: ``value.timestamp.signature``.
+
+    Mirrors ``itsdangerous.TimestampSigner`` (2.2), with two more differences: a timestamp in the future is refused
+    even without *max_age*; and error messages never quote what came from the client.
+    """
 
     def sign(self, value: bytes) -> bytes:
         """

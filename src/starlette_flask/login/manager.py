@@ -83,6 +83,8 @@ class LoginManager:
         remember_cookie_httponly: As ``REMEMBER_COOKIE_HTTPONLY``.
         remember_cookie_samesite: As ``REMEMBER_COOKIE_SAMESITE``.
         remember_cookie_refresh_each_request: As ``REMEMBER_COOKIE_REFRESH_EACH_REQUEST``.
+        regenerate_session: Give the session a new id when somebody logs in, where a server keeps it: whoever knew the
+            one before then knows nothing. Flask-Login doesn't.
 
     Raises:
         ConfigError: A value can't work.
@@ -114,6 +116,7 @@ class LoginManager:
         remember_cookie_httponly: bool = True,
         remember_cookie_samesite: str | None = None,
         remember_cookie_refresh_each_request: bool = False,
+        regenerate_session: bool = True,
     ) -> None:
         if session_protection not in (None, "basic", "strong"):
             raise ConfigError(f"unknown session_protection {session_protection!r}; use 'basic', 'strong' or None")
@@ -130,6 +133,7 @@ class LoginManager:
         self.login_disabled = flag(login_disabled, "login_disabled")
         self.use_session_for_next = flag(use_session_for_next, "use_session_for_next")
         self.force_host_for_redirects = force_host_for_redirects
+        self.regenerate_session = flag(regenerate_session, "regenerate_session")
         self.flask_app: Any = None
         """The one of `from_flask`, whose endpoints come before those of others."""
         self.user_callback: UserLoader | None = None

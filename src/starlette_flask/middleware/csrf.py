@@ -33,7 +33,7 @@ from starlette_flask.csrf import (
 )
 from starlette_flask.form_scan import FormScan
 from starlette_flask.log import log_csrf
-from starlette_flask.middleware.refusal import refuse_websocket
+from starlette_flask.middleware.refusal import refuse
 from starlette_flask.routes import each_route
 from starlette_flask.wsgi import split_path
 
@@ -251,7 +251,7 @@ def _is_valid(connection: HTTPConnection, token: str) -> bool:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, exc: CSRFError) -> None:
     if scope["type"] == "websocket":
-        await refuse_websocket(scope, send, exc.detail)
+        await refuse(scope, send, 403, exc.detail)
         return
     # The app's handlers are further in, where this would have been raised if the route had been reached.
     handlers = getattr(scope.get("app"), "exception_handlers", {})

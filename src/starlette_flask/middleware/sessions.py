@@ -14,21 +14,21 @@ from starlette_flask.checks import UNSET, Unset, one_config, pattern
 from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader, OnRejected
 from starlette_flask.formats.serializer import PayloadSerializer
+from starlette_flask.middleware.stored_sessions import serve_stored
 from starlette_flask.session import (
     REQUEST_TOUCHES_SESSION,
     SCOPE_KEY,
-    is_assigned,
+    STARTS,
     is_session_of,
     open_session,
     save_session,
-    take_content,
+    take_assigned,
     warn_of_late_changes,
     warn_of_refused_websocket,
 )
+from starlette_flask.stores.base import Store
 
 _CONNECTIONS = frozenset({"http", "websocket"})
-# The messages that carry the response's headers: after them no cookie can be set.
-_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class SessionMiddleware:
@@ -43,7 +43,10 @@ class SessionMiddleware:
 
     Args:
         app: The ASGI app.
-        config: Instead of the keywords, `SessionConfig.from_flask` or `SessionConfig.from_mapping`.
+        store: Keeps the sessions on a server, see `starlette_flask.stores`; the cookie holds an id only. Such a session
+            has an id, `sid`, and a method `regenerate`. While the store can't be used, requests are answered with 503.
+        config: Instead of the keywords, `SessionConfig.from_flask` or `SessionConfig.from_mapping`; a *store* may
+            accompany it.
         allow_path_regex: Only paths that match it whole have a session; elsewhere there is no
             ``scope["session"]``. The path is ``scope["path"]``, with the prefix of mounts and the root path.
         track_nested: Save changes inside values (``session["cart"].append(1)``), which Flask doesn't.
@@ -51,7 +54,8 @@ class SessionMiddleware:
         accept_starlette_cookies: Read a cookie of Starlette's own middleware, signed with the same secret key or with
             one of these, for as long as it lives, 14 days. The first write makes it one of Flask's format.
         on_rejected: Called for each cookie that is rejected, for metrics: with ``"signature"`` (no key of ours made
-            it), ``"timestamp"``, ``"expired"``, ``"future"`` or ``"payload"``, and the `HTTPConnection`.
+            it), ``"timestamp"``, ``"expired"``, ``"future"`` or ``"payload"``, with a *store* ``"unknown"``, and the
+            `HTTPConnection`.
 
     Raises:
         ConfigError: The configuration can't work, or both *config* and keywords are given.
@@ -77,6 +81,7 @@ class SessionMiddleware:
         refresh_each_request: bool | Unset = UNSET,
         permanent_session_lifetime: int | timedelta | Unset = UNSET,
         serializer: PayloadSerializer | Unset | None = UNSET,
+        store: Store | Unset | None = UNSET,
         config: SessionConfig | None = None,
         allow_path_regex: str | re.Pattern[str] | None = None,
         track_nested: bool = True,
@@ -100,10 +105,15 @@ class SessionMiddleware:
             "permanent_session_lifetime": permanent_session_lifetime,
             "serializer": serializer,
         }
+        if config is None or store is UNSET:
+            config = one_config(SessionConfig, config, {**options, "store": store})
+        else:
+            config = one_config(SessionConfig, config, options).with_store(store)
         self.app = app
-        self.config = one_config(SessionConfig, config, options)
+        self.config = config
         self.track_nested = track_nested
-        self._reader = CookieReader(self.config, accept_starlette_cookies, on_rejected)
+        self._reader = CookieReader(config, accept_starlette_cookies, on_rejected)
+        self._keeper = None if config.store is None else config.store.keeper(config, self._reader, track_nested)
         self._allowed_path = None if allow_path_regex is None else pattern(allow_path_regex, "allow_path_regex")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,16 +127,19 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
 
+        if self._keeper is not None:
+            await serve_stored(self.app, self._keeper, scope, receive, send)
+            return
+
         config = self.config
         session = open_session(self._reader, scope, REQUEST_TOUCHES_SESSION, self.track_nested)
         scope["session"] = scope[SCOPE_KEY] = session
 
         def send_with_session(message: Message) -> Awaitable[None]:
             kind = message["type"]
-            if kind in _STARTS:
-                if scope.get("session") is not session and is_assigned(scope, session):
-                    take_content(session, scope["session"])
-                    scope["session"] = session
+            if kind in STARTS:
+                if scope.get("session") is not session:
+                    take_assigned(scope, session)
                 given = message.get("headers", ())
                 headers = save_session(config, session, given, scope["path"])
                 if headers is not given:

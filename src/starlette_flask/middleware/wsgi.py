@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.exchange import Exchange, Upload, context_for_app
-from starlette_flask.middleware.refusal import refuse_websocket
+from starlette_flask.middleware.refusal import refuse
 from starlette_flask.mounted import SharedSession, flask_url_for, http_connection, is_flask
-from starlette_flask.session import SCOPE_KEY, is_assigned, take_content
+from starlette_flask.session import SCOPE_KEY, take_assigned
 from starlette_flask.workers import Workers
 from starlette_flask.wsgi import BLOCK_BYTES, ClientDisconnected, WSGIApp, build_environ
 
@@ -63,7 +63,7 @@ class WSGIMiddleware:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "websocket":
-            await refuse_websocket(scope, send, "This is no WebSocket.")
+            await refuse(scope, send, 403, "This is no WebSocket.")
         elif scope["type"] == "lifespan":
             await _answer_lifespan(receive, send)
         else:
@@ -86,9 +86,8 @@ class WSGIMiddleware:
         environ = build_environ(
             scope, io.BufferedReader(Upload(exchange), BLOCK_BYTES) if has_more else io.BytesIO(b"".join(body))
         )
-        if SCOPE_KEY in scope and is_assigned(scope, scope[SCOPE_KEY]):
-            take_content(scope[SCOPE_KEY], scope["session"])
-            scope["session"] = scope[SCOPE_KEY]
+        if SCOPE_KEY in scope:
+            take_assigned(scope, scope[SCOPE_KEY])
         if self._shared_session is not None and SCOPE_KEY in scope and scope.get("session") is scope[SCOPE_KEY]:
             self._shared_session.put_into(environ, scope[SCOPE_KEY])
         try:

@@ -1,0 +1,176 @@
+"""
+`FileSystemStore` and `CacheLibStore`: sessions in cachelib's caches, in files above all.
+"""
+
+import copy
+import io
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio.to_thread
+
+from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.stores.base import RecordError, SessionStore, StoreError, load_pickle, need
+
+if TYPE_CHECKING:
+    from cachelib.base import BaseCache
+
+T = TypeVar("T")
+
+# What a plain session may hold that pickle writes as a call.
+_PLAIN_CLASSES = frozenset(
+    {
+        ("builtins", "bytearray"),
+        ("builtins", "complex"),
+        ("builtins", "frozenset"),
+        ("builtins", "set"),
+        ("datetime", "date"),
+        ("datetime", "datetime"),
+        ("datetime", "time"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("decimal", "Decimal"),
+        ("markupsafe", "Markup"),
+        ("uuid", "UUID"),
+    }
+)
+
+
+class CacheLibStore(SessionStore):
+    """
+    Keeps sessions as ``flask_session.cachelib.CacheLibSessionInterface`` does (Flask-Session 0.8).
+
+    These records are pickles, whatever *serialization_format* says. They are read without running anything they name:
+    plain values, and those of datetime, decimal, uuid and markupsafe; what holds another class is refused. With
+    *allow_pickle* everything is read, and whoever can write into the cache can run code in this process.
+
+    The cache is asked in a thread. Requests of one user to one process don't undo each other's changes; those to
+    several processes may, if they come at the same moment.
+
+    Args:
+        cache: One of cachelib's, as ``SESSION_CACHELIB``.
+        options: Those of `SessionStore`.
+
+    Raises:
+        ConfigTypeError: *cache* isn't one.
+    """
+
+    extra = "cachelib"
+
+    def __init__(self, cache: "BaseCache", **options: object) -> None:
+        base = need("cachelib.base", self.extra)
+        super().__init__(**options)  # type: ignore[arg-type]  # SessionStore checks them
+        if not isinstance(cache, base.BaseCache):
+            raise ConfigTypeError(
+                f"CacheLibStore takes a cache of cachelib, not {type(cache).__module__}.{type(cache).__qualname__}"
+            )
+        self.cache = cache
+        self._raw_cache = copy.copy(cache)
+        self._raw_cache.serializer = _Raw()
+        self._lock = Lock()
+
+    async def read(self, key: str, refresh: int | None) -> bytes | None:
+        return await _in_thread(partial(self._read, key, refresh))
+
+    async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+        return await _in_thread(partial(self._write, key, record, lifetime, seen))
+
+    async def delete(self, key: str) -> None:
+        await _in_thread(partial(self.cache.delete, key))
+
+    def encode(self, data: Mapping[str, Any]) -> bytes:
+        return pickle.dumps(dict(data), pickle.HIGHEST_PROTOCOL)
+
+    def decode(self, record: bytes) -> dict[str, Any]:
+        return load_pickle(record, pickle.loads if self.allow_pickle else load_plain)
+
+    def _read(self, key: str, refresh: int | None) -> bytes | None:
+        with self._lock:
+            record: bytes | None = self._raw_cache.get(key)
+            if record is not None and refresh is not None:
+                self._set(key, record, refresh)
+            return record
+
+    def _write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+        with self._lock:
+            if self._raw_cache.get(key) != seen:
+                return False
+            self._set(key, record, lifetime)
+            return True
+
+    def _set(self, key: str, record: bytes, lifetime: int) -> None:
+        # cachelib says with False what others raise.
+        if not self._raw_cache.set(key, record, timeout=lifetime):
+            raise StoreError("cachelib couldn't write the record; its own log says why")
+
+
+class FileSystemStore(CacheLibStore):
+    """
+    Keeps sessions as ``flask_session.filesystem.FileSystemSessionInterface`` does (Flask-Session 0.8): in files.
+
+    The names of the files depend on the version of cachelib, before 0.16 or since: use one side of it in both apps.
+
+    Args:
+        path: The folder, as ``SESSION_FILE_DIR``.
+        threshold: How many files are kept; with more, those that expire first are deleted, alive or not.
+        mode: The files' mode.
+        options: Those of `CacheLibStore`.
+    """
+
+    extra = "cachelib"
+
+    def __init__(
+        self, path: str | os.PathLike[str] = "flask_session", threshold: int = 500, mode: int = 0o600, **options: object
+    ) -> None:
+        file = need("cachelib.file", self.extra)
+        super().__init__(file.FileSystemCache(os.fspath(path), threshold=threshold, mode=mode), **options)
+
+
+class _Raw:
+    """
+    In the place of a cache's serializer: hands records out as they are.
+    """
+
+    def load(self, file: io.BufferedReader) -> Any:
+        record = file.read()
+        try:
+            value = load_plain(record)
+        except Exception:  # decode will say so
+            return record
+        return value if isinstance(value, int) else record  # the cache's own count of its files
+
+    def dump(self, value: Any, file: io.BufferedWriter) -> None:
+        file.write(self.dumps(value))
+
+    def loads(self, record: bytes | None) -> Any:
+        # Those of servers mark a pickle (cachelib.serializers.BaseRedisSerializer).
+        return record[1:] if record is not None and record.startswith(b"!") else record
+
+    def dumps(self, value: Any) -> bytes:
+        return value if isinstance(value, bytes) else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _PLAIN_CLASSES:
+            raise RecordError("the record is a pickle of more than plain values (allow_pickle=True would read it)")
+        return super().find_class(module, name)
+
+
+def load_plain(record: bytes) -> Any:
+    """
+    Return what a pickle holds, if it is made of plain values.
+
+    Raises:
+        RecordError: It names something else.
+        Exception: It is no pickle.
+    """
+    return _PlainUnpickler(io.BytesIO(record)).load()
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)

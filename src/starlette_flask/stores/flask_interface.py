@@ -1,0 +1,187 @@
+"""
+`FlaskInterfaceStore`: sessions wherever a Flask app keeps them.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.types import Scope
+
+from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.formats.cookies import Header, add_vary
+from starlette_flask.formats.tagged_json import TaggedJSONSerializer
+from starlette_flask.log import log_late_change
+from starlette_flask.session import Session, find_answer, without_answer
+from starlette_flask.stores.base import SessionKeeper, StoreError
+from starlette_flask.wsgi import build_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette_flask.config import SessionConfig
+    from starlette_flask.cookie_reader import CookieReader
+
+T = TypeVar("T")
+
+
+class FlaskInterfaceStore:
+    """
+    Asks a Flask app's own ``session_interface``, whatever it is: MongoDB, DynamoDB, one of your own.
+
+    It is called as Flask calls it, in a thread, with a real request of the app made from this one, without its body.
+    It decides of the cookie, too: its ``Set-Cookie`` is sent as it is. This takes two threads' hops for each request,
+    and Flask stays; another store takes neither.
+
+    Args:
+        flask_app: The Flask app.
+        timeout: Seconds that opening or saving may take.
+
+    Raises:
+        ConfigTypeError: *flask_app* is no Flask app.
+    """
+
+    use_signer = False
+
+    def __init__(self, flask_app: Any, *, timeout: float = 2.0) -> None:
+        if not hasattr(flask_app, "session_interface") or not hasattr(flask_app, "wsgi_app"):
+            raise ConfigTypeError(f"FlaskInterfaceStore takes the Flask app itself, not {type(flask_app).__name__}")
+        self.flask_app = flask_app
+        self.timeout = timeout
+
+    def is_of(self, app: object, interface: object) -> bool:
+        """
+        Tell whether these are the sessions of this Flask app.
+        """
+        return app is self.flask_app
+
+    def keeper(self, config: "SessionConfig", reader: "CookieReader", track_nested: bool) -> SessionKeeper[Any]:
+        """
+        Return what opens and saves the sessions of a middleware.
+        """
+        return _InterfaceSessions(self, config, track_nested)
+
+
+class InterfaceSession(Session):
+    """
+    The session of a request that a Flask app's own interface keeps.
+    """
+
+    _context: Any
+    _theirs: Any
+    _base: "dict[str, Any]"
+
+    @property
+    def sid(self) -> str | None:
+        """
+        The session's id, if the interface has such.
+        """
+        return getattr(self._theirs, "sid", None)
+
+    def _dump(self, data: "Mapping[str, Any]") -> bytes:
+        return _AS_WRITTEN.dumps(dict(data)).encode()
+
+    def _change_late(self) -> None:
+        pass  # save_late decides
+
+
+# Only compares: what can't be written in JSON is taken for changed.
+_AS_WRITTEN = TaggedJSONSerializer()
+
+
+class _InterfaceSessions:
+    def __init__(self, store: FlaskInterfaceStore, config: "SessionConfig", track_nested: bool) -> None:
+        self._store = store
+        self._app = store.flask_app
+        self._config = config
+        self._track_nested = track_nested
+
+    async def open(self, scope: Scope) -> InterfaceSession:
+        session = InterfaceSession()
+        session._config = self._config
+        session._tracks_nested = self._track_nested
+        session._is_verified = session._is_loaded = True
+        http = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+        environ = build_environ({**scope, "scheme": http, "method": scope.get("method", "GET")}, io.BytesIO())
+        for key in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+            environ.pop(key, None)
+
+        def open_theirs() -> None:
+            session._context = self._app.request_context(environ)
+            with session._context:
+                session._theirs = session._context.session
+                with _unaccessed(session._theirs):
+                    dict.update(session, session._theirs)
+                    session._base = {key: session._as_written(key) for key in session}
+                session._payload = b"" if session._theirs and not getattr(session._theirs, "new", False) else None
+
+        await self._call(open_theirs)
+        return session
+
+    async def save(self, session: InterfaceSession, headers: list[Header], path: str) -> list[Header]:
+        answer = find_answer(self._config, headers, path)
+        if answer is not None and not session.modified:
+            session._is_saved = True
+            return headers
+
+        lines = await self._call(lambda: self._save_theirs(session))
+        if any(name == b"set-cookie" for name, _ in lines):
+            headers = without_answer(self._config, headers, path)
+        for name, line in lines:
+            if name == b"vary":
+                for item in line.split(b","):
+                    add_vary(headers, item.strip())
+            else:
+                headers.append((name, line))
+        session._is_saved = True
+        session._is_changed, session._handed_out = False, session._written_now()
+        return headers
+
+    async def save_late(self, session: InterfaceSession) -> None:
+        if session.modified:
+            log_late_change()
+            await self._call(lambda: self._save_theirs(session))
+
+    def _save_theirs(self, session: InterfaceSession) -> list[Header]:
+        theirs = session._theirs
+        with session._context:
+            if session.accessed and hasattr(theirs, "accessed"):
+                theirs.accessed = True
+            if session.modified:
+                now = {key: session._as_written(key) for key in session}
+                if not now:
+                    theirs.clear()
+                for key in session._base.keys() - now.keys():
+                    theirs.pop(key, None)
+                for key, written in now.items():
+                    if written is None or written != session._base.get(key):
+                        theirs[key] = dict.__getitem__(session, key)
+                theirs.modified = True
+                session._base = now
+            response = self._app.response_class()
+            if not self._app.session_interface.is_null_session(theirs):
+                self._app.session_interface.save_session(self._app, theirs, response)
+        return [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in response.headers.items()
+            if name.lower() in ("set-cookie", "vary")
+        ]
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        try:
+            with anyio.fail_after(self._store.timeout):
+                return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+        except Exception as exc:  # whatever the interface raises
+            raise StoreError("the session interface failed") from exc
+
+
+@contextmanager
+def _unaccessed(session: Any) -> Iterator[None]:
+    # We look at all of it, which doesn't mean that anybody has asked.
+    was_accessed = getattr(session, "accessed", False)
+    yield
+    if hasattr(session, "accessed"):
+        session.accessed = was_accessed

@@ -1,0 +1,159 @@
+"""
+The store that a Flask app's own session interface means.
+"""
+
+from typing import Any
+
+from starlette_flask.exceptions import ConfigError
+from starlette_flask.log import log_interface_store
+from starlette_flask.stores.base import SessionStore, Store, need
+
+# What of a sync client's settings an async one takes over. The others are objects for sync code only.
+_REDIS_SETTINGS = (
+    "client_name",
+    "credential_provider",
+    "db",
+    "health_check_interval",
+    "host",
+    "password",
+    "path",
+    "port",
+    "protocol",
+    "socket_keepalive",
+    "username",
+)
+# The async driver of each that SQLAlchemy has for sync code.
+_ASYNC_DRIVERS = {
+    "mysql": "aiomysql",
+    "mariadb": "aiomysql",
+    "oracle": "oracledb",
+    "postgresql": "asyncpg",
+    "sqlite": "aiosqlite",
+}
+
+
+def store_of(app: Any, interface: Any) -> Store | None:
+    """
+    Return the store in which a Flask app that uses Flask-Session (0.7 or newer) keeps its sessions; None if it doesn't.
+
+    It has a client of its own, made from the settings of the app's. Where that can't be done, it asks the app's
+    interface in a thread.
+
+    Args:
+        app: The app.
+        interface: Its session interface.
+
+    Raises:
+        ConfigError: A version of Flask-Session that isn't known.
+        ImportError: The extra of the store is missing.
+    """
+    package, _, _ = type(interface).__module__.partition(".")
+    if package != "flask_session":
+        return None
+    name = type(interface).__name__.removesuffix("SessionInterface")
+    encoder = getattr(getattr(interface, "serializer", None), "encoder", None)
+    if encoder is None:
+        raise ConfigError("from_flask needs Flask-Session 0.7 or newer, whose records are no pickles; update it first")
+    options = {
+        "key_prefix": interface.key_prefix,
+        "permanent": interface.permanent,
+        "serialization_format": type(encoder).__module__.rpartition(".")[2],
+        "sid_length": interface.sid_length,
+        "use_signer": interface.use_signer,
+    }
+    build = _BUILDERS.get(name)
+    store = None if build is None else build(app, interface, options)
+    if store is None:
+        from starlette_flask.stores.flask_interface import FlaskInterfaceStore
+
+        log_interface_store(f"{type(interface).__module__}.{type(interface).__qualname__}")
+        return FlaskInterfaceStore(app)
+    store.source = interface
+    return store
+
+
+def _redis(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
+    from starlette_flask.stores.redis import RedisStore
+
+    redis = need("redis.asyncio", RedisStore.extra)
+    client = interface.client
+    if hasattr(client, "nodes_manager"):  # a RedisCluster
+        nodes = [
+            redis.cluster.ClusterNode(node.host, node.port) for node in client.nodes_manager.startup_nodes.values()
+        ]
+        settings = _settings(client.nodes_manager.connection_kwargs, "host", "port", "db")
+        return RedisStore(redis.RedisCluster(startup_nodes=nodes, **settings), **options)
+    pool = client.connection_pool
+    settings = _settings(pool.connection_kwargs)
+    if hasattr(pool, "sentinel_manager"):
+        manager = pool.sentinel_manager
+        sentinels = [
+            (kwargs["host"], kwargs["port"])
+            for kwargs in (each.connection_pool.connection_kwargs for each in manager.sentinels)
+        ]
+        sentinel = redis.Sentinel(sentinels, sentinel_kwargs=_settings(manager.sentinel_kwargs))
+        choose = sentinel.master_for if pool.is_master else sentinel.slave_for
+        settings = _settings(pool.connection_kwargs, "host", "port")
+        if issubclass(pool.connection_class, need("redis", RedisStore.extra).SSLConnection):
+            settings["ssl"] = True
+        return RedisStore(choose(pool.service_name, **settings), **options)
+    kind = getattr(redis, pool.connection_class.__name__, None)
+    if kind is None:  # of the app's own
+        return None
+    return RedisStore(redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **settings)), **options)
+
+
+def _settings(given: dict[str, Any], *without: str) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in given.items()
+        if (key in _REDIS_SETTINGS or key.startswith("ssl_")) and key not in without
+    }
+
+
+def _memcached(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
+    from starlette_flask.stores.memcached import MemcachedStore
+
+    # Each client library has them in a place of its own: pymemcache, pylibmc, python-memcached. Over several servers
+    # they spread the keys each in its own way.
+    client = interface.client
+    found = [getattr(client, name) for name in ("server", "addresses", "servers") if hasattr(client, name)]
+    listed: Any = found[0] if found and isinstance(found[0], list) else found[:1]
+    if len(listed) != 1:
+        return None
+    address: Any = listed[0]
+    if isinstance(address, tuple) and len(address) == 2:
+        address = f"{address[0]}:{address[1]}"
+    if not isinstance(address, str):  # python-memcached's, which knows ip and port
+        address = f"{getattr(address, 'ip', '')}:{getattr(address, 'port', '')}"
+    return MemcachedStore(address, **options) if address.rpartition(":")[2].isdecimal() else None
+
+
+def _sqlalchemy(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
+    from starlette_flask.stores.sqlalchemy import SQLAlchemyStore
+
+    asyncio = need("sqlalchemy.ext.asyncio", SQLAlchemyStore.extra)
+    model = interface.sql_session_model
+    with app.app_context():
+        key = getattr(model, "__bind_key__", None)
+        url = interface.client.engines[key].url
+    backend = url.get_backend_name()
+    if backend not in _ASYNC_DRIVERS or (backend == "sqlite" and url.database in (None, "", ":memory:")):
+        return None
+    engine = asyncio.create_async_engine(url.set(drivername=f"{backend}+{_ASYNC_DRIVERS[backend]}"))
+    return SQLAlchemyStore(engine, model.__table__, **options)
+
+
+def _cachelib(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
+    from starlette_flask.stores.cachelib import CacheLibStore
+
+    return CacheLibStore(interface.cache, **options)
+
+
+_BUILDERS = {
+    "CacheLib": _cachelib,
+    "FileSystem": _cachelib,
+    "Memcached": _memcached,
+    "Redis": _redis,
+    "SqlAlchemy": _sqlalchemy,
+}

@@ -1,0 +1,62 @@
+"""
+`RedisStore`: sessions in Redis 6.2 or newer, or Valkey; a single server, with Sentinel, or a Cluster.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.stores.base import SessionStore, need
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+
+# One step and one key, so that a Cluster can do it: writes if the record is still the one that was read.
+_REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class RedisStore(SessionStore):
+    """
+    Keeps sessions as ``flask_session.redis.RedisSessionInterface`` does (Flask-Session 0.8).
+
+    Reading is one command, with a sliding expiry too, and so is writing.
+
+    Args:
+        client: A ``redis.asyncio`` client: ``Redis``, ``Sentinel(...).master_for(...)``, or ``RedisCluster``; Valkey's
+            is the same. It must answer with bytes, which is its default.
+        options: Those of `SessionStore`.
+
+    Raises:
+        ConfigTypeError: *client* isn't one.
+    """
+
+    extra = "redis"
+
+    def __init__(self, client: "Redis | RedisCluster | Any", **options: object) -> None:
+        need("redis", self.extra)
+        super().__init__(**options)  # type: ignore[arg-type]  # SessionStore checks them
+        if not (hasattr(client, "getex") and hasattr(client, "eval")) or not _is_async(client):
+            raise ConfigTypeError(
+                f"RedisStore takes a client of redis.asyncio, not {type(client).__module__}.{type(client).__qualname__}"
+            )
+        self.client = client
+
+    async def read(self, key: str, refresh: int | None) -> bytes | None:
+        record: bytes | None = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
+        return record
+
+    async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+        if seen is None:
+            return bool(await self.client.set(key, record, ex=lifetime, nx=True))
+        return bool(await self.client.eval(_REPLACE, 1, key, seen, record, lifetime))
+
+    async def delete(self, key: str) -> None:
+        await self.client.delete(key)
+
+
+def _is_async(client: object) -> bool:
+    # The sync client of the same name has no coroutines.
+    return hasattr(client, "aclose") or hasattr(type(client), "__aenter__")

@@ -1,0 +1,122 @@
+"""
+`SQLAlchemyStore`: sessions in Flask-Session's table of a SQL database.
+"""
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.stores.base import SessionStore, need
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class SQLAlchemyStore(SessionStore):
+    """
+    Keeps sessions as ``flask_session.sqlalchemy.SqlAlchemySessionInterface`` does (Flask-Session 0.8).
+
+    The table is made at the first write if it isn't there. Records whose time is over stay in it until they are
+    asked for; `delete_expired` deletes them, as ``flask session_cleanup`` does.
+
+    Args:
+        engine: An ``AsyncEngine``.
+        table: The table's name, as ``SESSION_SQLALCHEMY_TABLE``, or a SQLAlchemy ``Table`` with its columns.
+        schema: As ``SESSION_SQLALCHEMY_SCHEMA``.
+        sequence: As ``SESSION_SQLALCHEMY_SEQUENCE``.
+        options: Those of `SessionStore`.
+
+    Raises:
+        ConfigTypeError: *engine* is no ``AsyncEngine``.
+    """
+
+    extra = "sqlalchemy"
+
+    def __init__(
+        self,
+        engine: "AsyncEngine",
+        table: "str | Table" = "sessions",
+        *,
+        schema: str | None = None,
+        sequence: str | None = None,
+        **options: object,
+    ) -> None:
+        self._sql = need("sqlalchemy", self.extra)
+        asyncio = need("sqlalchemy.ext.asyncio", self.extra)
+        super().__init__(**options)  # type: ignore[arg-type]  # SessionStore checks them
+        if not isinstance(engine, asyncio.AsyncEngine):
+            raise ConfigTypeError(
+                "SQLAlchemyStore takes an engine of sqlalchemy.ext.asyncio.create_async_engine,"
+                f" not {type(engine).__module__}.{type(engine).__qualname__}"
+            )
+        self.engine = engine
+        self.table = _table(self._sql, table, schema, sequence) if isinstance(table, str) else table
+        self._is_made = False
+
+    async def read(self, key: str, refresh: int | None) -> bytes | None:
+        sql, columns, now = self._sql, self.table.c, _now()
+        is_it = sql.and_(columns.session_id == key, columns.expiry > now)
+        async with self.engine.begin() as connection:
+            await self._make_table(connection)
+            record: bytes | None = await connection.scalar(sql.select(columns.data).where(is_it))
+            if record is not None and refresh is not None:
+                end = now + timedelta(seconds=refresh)
+                await connection.execute(sql.update(self.table).where(is_it).values(expiry=end))
+        return record
+
+    async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+        sql, columns, now = self._sql, self.table.c, _now()
+        values = {"data": record, "expiry": now + timedelta(seconds=lifetime)}
+        is_it = columns.session_id == key
+        async with self.engine.begin() as connection:
+            await self._make_table(connection)
+            if seen is not None:
+                found = sql.and_(is_it, columns.data == seen, columns.expiry > now)
+                result = await connection.execute(sql.update(self.table).where(found).values(values))
+                return bool(result.rowcount)
+            await connection.execute(sql.delete(self.table).where(is_it, columns.expiry <= now))
+            try:
+                await connection.execute(sql.insert(self.table).values(session_id=key, **values))
+            except sql.exc.IntegrityError:  # somebody else has written it
+                await connection.rollback()
+                return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        async with self.engine.begin() as connection:
+            await self._make_table(connection)
+            await connection.execute(self._sql.delete(self.table).where(self.table.c.session_id == key))
+
+    async def delete_expired(self) -> int:
+        """
+        Delete the records whose time is over, and return how many.
+        """
+        async with self.engine.begin() as connection:
+            await self._make_table(connection)
+            expired = self._sql.delete(self.table).where(self.table.c.expiry <= _now())
+            return int((await connection.execute(expired)).rowcount)
+
+    async def _make_table(self, connection: Any) -> None:
+        if not self._is_made:
+            await connection.run_sync(self.table.create, checkfirst=True)
+            self._is_made = True
+
+
+def _table(sql: Any, name: str, schema: str | None, sequence: str | None) -> "Table":
+    # flask_session.sqlalchemy.create_session_model (0.8).
+    numbering = (sql.Sequence(sequence),) if sequence else ()
+    table: Table = sql.Table(
+        name,
+        sql.MetaData(schema=schema),
+        sql.Column("id", sql.Integer, *numbering, primary_key=True),
+        sql.Column("session_id", sql.String(255), unique=True),
+        sql.Column("data", sql.LargeBinary),
+        sql.Column("expiry", sql.DateTime),
+    )
+    return table
+
+
+def _now() -> datetime:
+    # Flask-Session's column has no time zone, and means UTC.
+    return datetime.now(timezone.utc).replace(tzinfo=None)
