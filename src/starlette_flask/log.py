@@ -1,5 +1,5 @@
 """
-What the loggers ``starlette_flask.sessions`` and ``starlette_flask.csrf`` say, and when.
+What the loggers ``starlette_flask.sessions``, ``.csrf`` and ``.jwt`` say, and when.
 
 No record holds anything that a client sent.
 """
@@ -11,6 +11,7 @@ from starlette_flask.formats.cookies import MAX_COOKIE_BYTES
 logger = logging.getLogger("starlette_flask.sessions")
 _ROUND_NUMBERS = frozenset(10**power for power in range(1, 19))
 csrf_logger = logging.getLogger("starlette_flask.csrf")
+jwt_logger = logging.getLogger("starlette_flask.jwt")
 
 
 def log_rejected(name: str, reason: object, count: int) -> None:
@@ -149,6 +150,22 @@ def log_overridden(interface: str, methods: str) -> None:
         interface,
         methods,
     )
+
+
+def log_useless_algorithms(algorithms: list[str]) -> None:
+    """
+    The settings allow algorithms by which nothing can be verified.
+    """
+    jwt_logger.warning("decode_algorithms holds %s, which can't verify anything; drop them.", ", ".join(algorithms))
+
+
+def log_odd_token(error: Exception) -> None:
+    """
+    A token makes PyJWT, or cryptography, raise what isn't theirs to raise.
+    """
+    # Perhaps the token is hostile, perhaps a key can't be used: then it happens for each.
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    jwt_logger.warning("A token can't be verified: %s was raised.", name)
 
 
 def log_csrf(reason: str) -> None:

@@ -239,7 +239,7 @@ class TaggedJSONSerializer:
                 sort_keys=sort_keys,
                 ensure_ascii=ensure_ascii,
                 check_circular=False,  # whoever comes here has been everywhere already
-                default=_default,
+                default=json_default,
                 separators=(",", ":"),
             ).encode
             self._decode: Callable[[str], Any] = _loads_json
@@ -389,7 +389,7 @@ def is_tagged_json(serializer: object) -> bool:
     return False
 
 
-def _default(value: Any) -> Any:
+def json_default(value: Any) -> Any:
     """
     Turn a value that JSON lacks into one that it has, as ``DefaultJSONProvider.default`` (Flask 3.1).
 
@@ -404,7 +404,7 @@ def _default(value: Any) -> Any:
         return dataclasses.asdict(value)
     if hasattr(value, "__html__"):
         return str(value.__html__())
-    raise TypeError(f"a session can't hold {type(value).__name__}: JSON has no such type; store a plain value")
+    raise TypeError(f"{type(value).__name__} can't be written: JSON has no such type; give a plain value")
 
 
 _raw_decode = json.JSONDecoder().raw_decode

@@ -1,0 +1,659 @@
+"""
+`JWTManager`: Flask-JWT-Extended's tokens in Starlette and FastAPI.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
+from starlette_flask.formats.cookies import Cookie, quoted
+from starlette_flask.jwt import errors
+from starlette_flask.jwt.config import JWTConfig
+from starlette_flask.jwt.config import locations as checked_locations
+from starlette_flask.jwt.dependencies import dependency
+from starlette_flask.jwt.errors import JWTError
+from starlette_flask.jwt.locations import find_token
+from starlette_flask.jwt.tokens import Claims, decode_token, encode_token, unverified_header
+from starlette_flask.jwt.twin import InFlask, callbacks_of, encoder_of
+from starlette_flask.middleware.refusal import refuse
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+SCOPE_KEY = "starlette_flask.jwt"
+
+# Callbacks that make or open tokens, for which nothing waits.
+_SYNC = frozenset(
+    {
+        "additional_claims_loader",
+        "additional_headers_loader",
+        "decode_key_loader",
+        "encode_key_loader",
+        "user_identity_loader",
+    }
+)
+
+
+@dataclass
+class Verified:
+    """
+    What is known of a request's token.
+    """
+
+    header: Claims = field(default_factory=dict)
+    claims: Claims = field(default_factory=dict)
+    user: Any = None
+    location: str | None = None
+
+
+class JWTManager:
+    """
+    Makes tokens that Flask-JWT-Extended accepts, and accepts those that it makes (4.7).
+
+    Its methods have the names and meanings of ``flask_jwt_extended``'s functions; those that read the request's token
+    take the request, or any `HTTPConnection`, first. A route that requires one depends on `jwt_required`::
+
+        manager = JWTManager.from_flask(flask_app)
+        manager.init_app(app)
+
+        @app.get("/me", dependencies=[Depends(manager.jwt_required())])
+        def me(request: Request):
+            return manager.get_jwt_identity(request)
+
+    The callbacks are registered as there, by decorators. They may be coroutines, but for those that make tokens or
+    find keys.
+
+    Args:
+        config: The settings, from `JWTConfig.from_mapping` perhaps.
+        keywords: Instead of it, those of `JWTConfig`.
+
+    Raises:
+        ConfigError: A setting can't work, or both are given.
+        ConfigTypeError: A setting has the wrong type.
+        ImportError: PyJWT is missing; the extra ``starlette-flask[jwt]`` installs it.
+    """
+
+    def __init__(self, config: JWTConfig | None = None, **keywords: Any) -> None:
+        if config is not None and keywords:
+            raise ConfigError(f"config says it all; drop it or {', '.join(keywords)}")
+        if unknown := keywords.keys() - inspect.signature(JWTConfig).parameters.keys():
+            raise ConfigTypeError(f"unknown setting {min(unknown)!r}; the settings are those of JWTConfig")
+        self.config = JWTConfig(**keywords) if config is None else config
+        self._callbacks: dict[str, Callable[..., Any]] = {}
+        self._encoder: dict[str, Any] = {}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any], **keywords: Any) -> "JWTManager":
+        """
+        Return a manager with the settings that Flask's config keys describe: ``JWT_*``, and ``SECRET_KEY``.
+
+        Args:
+            mapping: Flask's config, or one like it. Other keys are ignored.
+            keywords: Those of `JWTConfig`; they come first.
+
+        Raises:
+            ConfigError: A setting can't work.
+        """
+        return cls(JWTConfig.from_mapping(mapping, **keywords))
+
+    @classmethod
+    def from_flask(cls, app: Any, **keywords: Any) -> "JWTManager":
+        """
+        Return a manager with the settings of a Flask app, and with the callbacks of its ``JWTManager``.
+
+        Those run in a worker thread, in the context of a request to the app; where there is no request, in that of
+        the app. What answers an error may return whatever a Flask view may.
+
+        Args:
+            app: The Flask app, set up.
+            keywords: Those of `JWTConfig`; they come first.
+
+        Raises:
+            ConfigError: A setting can't work, or the app doesn't use Flask-JWT-Extended.
+        """
+        theirs = getattr(app, "extensions", {}).get("flask-jwt-extended")
+        if theirs is None:
+            raise ConfigError("the Flask app has no JWTManager; call flask_jwt_extended.JWTManager(app) before")
+        manager = cls.from_mapping(app.config, **keywords)
+        manager._callbacks.update(callbacks_of(app, theirs))
+        manager._encoder["json_encoder"] = encoder_of(app)
+        return manager
+
+    # Callbacks.
+
+    def user_identity_loader(self, callback: C) -> C:
+        """
+        Register what makes the identity claim of what `create_access_token` is given. A decorator.
+        """
+        return self._register("user_identity_loader", callback)
+
+    def additional_claims_loader(self, callback: C) -> C:
+        """
+        Register what returns more claims for new tokens, for what `create_access_token` is given. A decorator.
+        """
+        return self._register("additional_claims_loader", callback)
+
+    def additional_headers_loader(self, callback: C) -> C:
+        """
+        Register what returns more headers for new tokens, for what `create_access_token` is given. A decorator.
+        """
+        return self._register("additional_headers_loader", callback)
+
+    def encode_key_loader(self, callback: C) -> C:
+        """
+        Register what returns the key that signs, for what `create_access_token` is given. A decorator.
+        """
+        return self._register("encode_key_loader", callback)
+
+    def decode_key_loader(self, callback: C) -> C:
+        """
+        Register what returns the key that verifies, for a token's header and claims, not yet verified. A decorator.
+        """
+        return self._register("decode_key_loader", callback)
+
+    def user_lookup_loader(self, callback: C) -> C:
+        """
+        Register what returns the user, for a token's header and claims; None: there is no such. A decorator.
+        """
+        return self._register("user_lookup_loader", callback)
+
+    def token_in_blocklist_loader(self, callback: C) -> C:
+        """
+        Register what tells whether a token is revoked, for its header and claims. A decorator.
+        """
+        return self._register("token_in_blocklist_loader", callback)
+
+    def token_verification_loader(self, callback: C) -> C:
+        """
+        Register what tells whether a token's claims are good, for its header and claims. A decorator.
+        """
+        return self._register("token_verification_loader", callback)
+
+    def unauthorized_loader(self, callback: C) -> C:
+        """
+        Register what returns the response if there is no token, or no CSRF value, for the reason. A decorator.
+        """
+        return self._register("unauthorized_loader", callback)
+
+    def invalid_token_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a token that isn't a good one, for the reason. A decorator.
+        """
+        return self._register("invalid_token_loader", callback)
+
+    def expired_token_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a token whose time is over, for its header and claims. A decorator.
+        """
+        return self._register("expired_token_loader", callback)
+
+    def needs_fresh_token_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a token that isn't fresh, for its header and claims. A decorator.
+        """
+        return self._register("needs_fresh_token_loader", callback)
+
+    def revoked_token_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a revoked token, for its header and claims. A decorator.
+        """
+        return self._register("revoked_token_loader", callback)
+
+    def token_verification_failed_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a token whose claims aren't good, for its header and claims. A decorator.
+        """
+        return self._register("token_verification_failed_loader", callback)
+
+    def user_lookup_error_loader(self, callback: C) -> C:
+        """
+        Register what returns the response for a token whose user isn't found, for its header and claims. A decorator.
+        """
+        return self._register("user_lookup_error_loader", callback)
+
+    def _register(self, name: str, callback: C) -> C:
+        if name in _SYNC and inspect.iscoroutinefunction(callback):
+            raise ConfigTypeError(f"what {name} registers must be a plain function: tokens are made without waiting")
+        self._callbacks[name] = callback
+        return callback
+
+    # Tokens.
+
+    def create_access_token(
+        self,
+        identity: Any,
+        fresh: bool | float | timedelta = False,
+        expires_delta: timedelta | bool | None = None,
+        additional_claims: Mapping[str, Any] | None = None,
+        additional_headers: Mapping[str, Any] | None = None,
+    ) -> str:
+        """
+        Return a new access token. Mirrors ``flask_jwt_extended.create_access_token``.
+
+        Args:
+            identity: Whose it is: text, or what *user_identity_loader* makes text of.
+            fresh: The user has just proved who they are; a timedelta: it counts as fresh for so long.
+            expires_delta: How long it is good; None: as configured; False: for ever.
+            additional_claims: More claims; they come before all others.
+            additional_headers: More headers; they come before all others.
+        """
+        return self._create("access", identity, fresh, expires_delta, additional_claims, additional_headers)
+
+    def create_refresh_token(
+        self,
+        identity: Any,
+        expires_delta: timedelta | bool | None = None,
+        additional_claims: Mapping[str, Any] | None = None,
+        additional_headers: Mapping[str, Any] | None = None,
+    ) -> str:
+        """
+        Return a new refresh token. Mirrors ``flask_jwt_extended.create_refresh_token``.
+
+        Args:
+            identity: As for `create_access_token`, and so are the others.
+            expires_delta: The same.
+            additional_claims: The same.
+            additional_headers: The same.
+        """
+        return self._create("refresh", identity, False, expires_delta, additional_claims, additional_headers)
+
+    def _create(
+        self,
+        kind: str,
+        identity: Any,
+        fresh: bool | float | timedelta,
+        expires_delta: Any,
+        additional_claims: Mapping[str, Any] | None,
+        additional_headers: Mapping[str, Any] | None,
+    ) -> str:
+        config = self.config
+        headers = {**(self._ask("additional_headers_loader", identity) or {}), **(additional_headers or {})}
+        claims = {**(self._ask("additional_claims_loader", identity) or {}), **(additional_claims or {})}
+        if expires_delta is None:
+            expires_delta = config.refresh_token_expires if kind == "refresh" else config.access_token_expires
+        made = self._ask("user_identity_loader", identity) if "user_identity_loader" in self._callbacks else identity
+        if "encode_key_loader" in self._callbacks:
+            key = self._ask("encode_key_loader", identity)
+        else:
+            key = config.private_key if config.is_asymmetric else config.secret_key
+        if not key:
+            raise ConfigError(f"{config.algorithm} signs with a private key; set private_key (JWT_PRIVATE_KEY)")
+        return encode_token(
+            config,
+            kind,
+            made,
+            key,
+            fresh=fresh,
+            expires=expires_delta or None,
+            claims=claims,
+            headers=headers,
+            **self._encoder,
+        )
+
+    def decode_token(
+        self, encoded_token: str, csrf_value: str | None = None, allow_expired: bool = False
+    ) -> dict[str, Any]:
+        """
+        Verify a token, and return its claims. Mirrors ``flask_jwt_extended.decode_token``.
+
+        Neither its type, nor its freshness, nor whether it is revoked is looked at.
+
+        Args:
+            encoded_token: The token.
+            csrf_value: The value that its ``csrf`` claim must have.
+            allow_expired: Accept a token whose time is over.
+
+        Raises:
+            JWTError: It isn't a good one.
+        """
+        value = None if csrf_value is None else csrf_value.encode(errors="replace")
+        return self._decode(encoded_token, value, allow_expired)[1]
+
+    def _decode(self, encoded: Any, csrf_value: bytes | None, allow_expired: bool = False) -> tuple[Claims, Claims]:
+        try:
+            return decode_token(self.config, encoded, self._key_for, csrf_value, allow_expired)
+        except JWTError as exc:
+            exc.manager = self
+            raise
+
+    def _key_for(self, header: Claims, claims: Claims) -> Any:
+        if "decode_key_loader" in self._callbacks:
+            return self._ask("decode_key_loader", header, claims)
+        config = self.config
+        key = config.public_key if config.is_asymmetric else config.secret_key
+        if not key:
+            raise ConfigError(f"{config.algorithm} verifies with a public key; set public_key (JWT_PUBLIC_KEY)")
+        return key
+
+    def get_csrf_token(self, encoded_token: str) -> str:
+        """
+        Return the value of a token's ``csrf`` claim, for a form.
+
+        Raises:
+            JWTError: The token isn't a good one.
+            KeyError: It has no such claim.
+        """
+        token: str = self.decode_token(encoded_token)["csrf"]
+        return token
+
+    def get_jti(self, encoded_token: str) -> str | None:
+        """
+        Return a token's identifier, for a block list.
+
+        Raises:
+            JWTError: The token isn't a good one.
+        """
+        jti: str | None = self.decode_token(encoded_token)["jti"]
+        return jti
+
+    def get_unverified_jwt_headers(self, encoded_token: str) -> dict[str, Any]:
+        """
+        Return a token's header, which anybody may have written.
+
+        Raises:
+            JWTError: There is none.
+        """
+        try:
+            return unverified_header(encoded_token)
+        except JWTError as exc:
+            exc.manager = self
+            raise
+
+    # The request's token.
+
+    def jwt_required(
+        self,
+        optional: bool = False,
+        fresh: bool = False,
+        refresh: bool = False,
+        locations: str | Iterable[str] | None = None,
+        verify_type: bool = True,
+        skip_revocation_check: bool = False,
+    ) -> Callable[..., Any]:
+        """
+        Return a dependency that requires a token: ``Depends(manager.jwt_required())``. Its value is the claims.
+
+        Mirrors ``flask_jwt_extended.jwt_required``; ``OPTIONS`` requests pass, as there.
+
+        Args:
+            optional: Let a request without a token pass. A bad token is refused all the same.
+            fresh: Require a fresh one.
+            refresh: Require a refresh token, not an access token.
+            locations: Where to look for it; default: as configured.
+            verify_type: Tell the two apart.
+            skip_revocation_check: Don't ask *token_in_blocklist_loader*.
+
+        Raises:
+            ConfigError: No such location.
+        """
+        where = checked_locations(locations, "locations") if locations else tuple(self.config.token_location)
+
+        async def verify(connection: HTTPConnection) -> dict[str, Any]:
+            if connection.scope.get("method") == "OPTIONS":
+                return {}
+            try:
+                verified = await self._verified(
+                    connection,
+                    where,
+                    fresh=fresh,
+                    refresh=refresh,
+                    verify_type=verify_type,
+                    skip_revocation_check=skip_revocation_check,
+                )
+            except errors.NoAuthorizationError as exc:
+                if not optional:
+                    exc.manager = self
+                    raise
+                verified = Verified()
+            except JWTError as exc:
+                exc.manager = self
+                raise
+            connection.scope.setdefault(SCOPE_KEY, {})[self] = verified
+            return verified.claims
+
+        return dependency(verify, self.config, where, refresh)
+
+    async def _verified(
+        self,
+        connection: HTTPConnection,
+        where: Iterable[str],
+        *,
+        fresh: bool,
+        refresh: bool,
+        verify_type: bool,
+        skip_revocation_check: bool,
+    ) -> Verified:
+        encoded, csrf_value = await find_token(self.config, connection, where, refresh)
+        if isinstance(self._callbacks.get("decode_key_loader"), InFlask):
+            header, claims = await run_in_threadpool(self._decode, encoded, csrf_value)
+        else:
+            header, claims = self._decode(encoded, csrf_value)
+        if verify_type and (claims["type"] == "refresh") != refresh:
+            text = "Only refresh tokens are allowed" if refresh else "Only non-refresh tokens are allowed"
+            raise errors.WrongTokenError(text, header, claims)
+        if fresh and not _is_fresh(claims["fresh"]):
+            raise errors.FreshTokenRequired("Fresh token required", header, claims)
+        if not skip_revocation_check and await self._wait_for(
+            "token_in_blocklist_loader", connection, header, claims, default=False
+        ):
+            raise errors.RevokedTokenError("Token has been revoked", header, claims)
+        if not await self._wait_for("token_verification_loader", connection, header, claims, default=True):
+            raise errors.UserClaimsVerificationError("User claims verification failed", header, claims)
+        user = await self._wait_for("user_lookup_loader", connection, header, claims, default=None)
+        if user is None and self.looks_up_users:
+            raise errors.UserLookupError("Error loading the user", header, claims)
+        return Verified(header, claims, user)
+
+    def get_jwt(self, request: HTTPConnection) -> dict[str, Any]:
+        """
+        Return the claims of the request's token; none if it is optional, and absent.
+
+        Raises:
+            RuntimeError: The route doesn't depend on `jwt_required`.
+        """
+        return self._verified_of(request).claims
+
+    def get_jwt_header(self, request: HTTPConnection) -> dict[str, Any]:
+        """
+        Return the header of the request's token; none if it is optional, and absent.
+
+        Raises:
+            RuntimeError: The route doesn't depend on `jwt_required`.
+        """
+        return self._verified_of(request).header
+
+    def get_jwt_identity(self, request: HTTPConnection) -> Any:
+        """
+        Return the identity of the request's token; None if it is optional, and absent.
+
+        Raises:
+            RuntimeError: The route doesn't depend on `jwt_required`.
+        """
+        return self._verified_of(request).claims.get(self.config.identity_claim)
+
+    def current_user(self, request: HTTPConnection) -> Any:
+        """
+        Return the user of the request's token, whom *user_lookup_loader* has found; None if it is optional, and absent.
+
+        Raises:
+            RuntimeError: The route doesn't depend on `jwt_required`, or there is no *user_lookup_loader*.
+        """
+        verified = self._verified_of(request)
+        if verified.claims and not self.looks_up_users:
+            raise RuntimeError("nobody looks up users; decorate a function with manager.user_lookup_loader")
+        return verified.user
+
+    @property
+    def looks_up_users(self) -> bool:
+        """
+        There is a *user_lookup_loader*.
+        """
+        return "user_lookup_loader" in self._callbacks
+
+    def _verified_of(self, request: HTTPConnection) -> Verified:
+        verified: Verified | None = request.scope.get(SCOPE_KEY, {}).get(self)
+        if verified is None:
+            raise RuntimeError("this route doesn't depend on manager.jwt_required(), which reads the token")
+        return verified
+
+    # Cookies.
+
+    def set_access_cookies(
+        self,
+        response: Response,
+        encoded_access_token: str,
+        max_age: int | timedelta | None = None,
+        domain: str | None = None,
+    ) -> None:
+        """
+        Give the browser an access token in a cookie, and in another one its CSRF value, if that is configured.
+
+        Args:
+            response: The response; its headers are changed.
+            encoded_access_token: The token.
+            max_age: How long the browser keeps them, in seconds or as a timedelta; default: as configured.
+            domain: Share them with this domain's subdomains; default: as configured.
+
+        Raises:
+            JWTError: The token isn't a good one.
+        """
+        self._set_cookies(response, encoded_access_token, max_age, domain, is_refresh=False)
+
+    def set_refresh_cookies(
+        self,
+        response: Response,
+        encoded_refresh_token: str,
+        max_age: int | timedelta | None = None,
+        domain: str | None = None,
+    ) -> None:
+        """
+        Give the browser a refresh token in a cookie, as `set_access_cookies` an access token.
+        """
+        self._set_cookies(response, encoded_refresh_token, max_age, domain, is_refresh=True)
+
+    def unset_jwt_cookies(self, response: Response, domain: str | None = None) -> None:
+        """
+        Take all cookies with tokens from the browser. The tokens are good all the same, for whoever has them.
+        """
+        self.unset_access_cookies(response, domain)
+        self.unset_refresh_cookies(response, domain)
+
+    def unset_access_cookies(self, response: Response, domain: str | None = None) -> None:
+        """
+        Take the access token's cookies from the browser.
+        """
+        self._unset_cookies(response, domain, is_refresh=False)
+
+    def unset_refresh_cookies(self, response: Response, domain: str | None = None) -> None:
+        """
+        Take the refresh token's cookies from the browser.
+        """
+        self._unset_cookies(response, domain, is_refresh=True)
+
+    def _set_cookies(
+        self,
+        response: Response,
+        encoded: str,
+        max_age: int | timedelta | None,
+        domain: str | None,
+        *,
+        is_refresh: bool,
+    ) -> None:
+        config = self.config
+        seconds = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+        seconds = seconds or config.cookie_max_age
+        _set_cookie(response, config.token_cookie(is_refresh, domain), encoded, seconds)
+        if config.cookie_csrf_protect and config.csrf_in_cookies:
+            _set_cookie(response, config.csrf_cookie(is_refresh, domain), self.get_csrf_token(encoded), seconds)
+
+    def _unset_cookies(self, response: Response, domain: str | None, *, is_refresh: bool) -> None:
+        config = self.config
+        cookies = [config.token_cookie(is_refresh, domain)]
+        if config.cookie_csrf_protect and config.csrf_in_cookies:
+            cookies.append(config.csrf_cookie(is_refresh, domain))
+        for cookie in cookies:
+            response.raw_headers.append((b"set-cookie", cookie.set(b"", expires=0)))
+
+    # Errors.
+
+    def init_app(self, app: Any) -> None:
+        """
+        Let a Starlette or FastAPI app answer tokens that aren't accepted as Flask-JWT-Extended does.
+
+        Args:
+            app: The app. Several managers may share one.
+        """
+        app.add_exception_handler(JWTError, answer_error)
+
+    async def error_response(self, connection: HTTPConnection, error: JWTError) -> Response:
+        """
+        Return the response to a token that isn't accepted: what a callback says, or else JSON as Flask-JWT-Extended's.
+        """
+        callback = self._callbacks.get(error.loader)
+        if callback is None:
+            return JSONResponse({self.config.error_message_key: error.detail}, error.status_code)
+        args = (
+            (error.detail,)
+            if error.loader in ("unauthorized_loader", "invalid_token_loader")
+            else (error.header, error.claims)
+        )
+        if isinstance(callback, InFlask):
+            return await run_in_threadpool(callback.respond, connection, *args)
+        answer = await self._wait_for(error.loader, connection, *args)
+        return answer if isinstance(answer, Response) else JSONResponse(answer, error.status_code)
+
+    def _ask(self, name: str, *args: Any) -> Any:
+        callback = self._callbacks.get(name)
+        return None if callback is None else callback(*args)
+
+    async def _wait_for(self, name: str, connection: HTTPConnection, *args: Any, default: Any = None) -> Any:
+        callback = self._callbacks.get(name)
+        if callback is None:
+            return default
+        if isinstance(callback, InFlask):
+            return await run_in_threadpool(callback.call, connection, *args)
+        if inspect.iscoroutinefunction(callback):
+            return await callback(*args)
+        result = await run_in_threadpool(callback, *args)
+        return await result if inspect.isawaitable(result) else result
+
+
+async def answer_error(connection: Any, error: Any) -> Response | None:
+    """
+    Answer a `JWTError`: an exception handler of Starlette's.
+    """
+    request = HTTPConnection(connection.scope)
+    response = await error.manager.error_response(request, error)
+    if isinstance(connection, Request):
+        answer: Response = response
+        return answer
+    await _deny(connection, response)
+    return None
+
+
+async def _deny(websocket: WebSocket, response: Response) -> None:
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(response)
+    else:
+        await refuse(websocket.scope, websocket.send, response.status_code, "The token isn't accepted")
+
+
+def _is_fresh(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, (int, float)):
+        raise errors.InvalidTokenError("The token doesn't say properly whether it is fresh")
+    return not value < datetime.now(timezone.utc).timestamp()
+
+
+def _set_cookie(response: Response, cookie: Cookie, value: str, max_age: int | None) -> None:
+    expires = None if max_age is None else datetime.now(timezone.utc).timestamp() + max_age
+    line = cookie.set(quoted(value.encode()), max_age=max_age, expires=expires)
+    response.raw_headers.append((b"set-cookie", line))

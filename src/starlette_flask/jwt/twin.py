@@ -1,0 +1,98 @@
+"""
+What a Flask app has registered with Flask-JWT-Extended, for this side. Flask isn't imported.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from starlette_flask.exchange import context_for_app
+from starlette_flask.mounted import SharedSession, call_in_request
+
+# Flask-JWT-Extended's names of the callbacks, by those of the decorators (flask_jwt_extended.jwt_manager, 4.7).
+_ATTRIBUTES = {
+    "additional_claims_loader": "_user_claims_callback",
+    "additional_headers_loader": "_jwt_additional_header_callback",
+    "decode_key_loader": "_decode_key_callback",
+    "encode_key_loader": "_encode_key_callback",
+    "expired_token_loader": "_expired_token_callback",
+    "invalid_token_loader": "_invalid_token_callback",
+    "needs_fresh_token_loader": "_needs_fresh_token_callback",
+    "revoked_token_loader": "_revoked_token_callback",
+    "token_in_blocklist_loader": "_token_in_blocklist_callback",
+    "token_verification_failed_loader": "_token_verification_failed_callback",
+    "token_verification_loader": "_token_verification_callback",
+    "unauthorized_loader": "_unauthorized_callback",
+    "user_identity_loader": "_user_identity_callback",
+    "user_lookup_error_loader": "_user_lookup_error_callback",
+    "user_lookup_loader": "_user_lookup_callback",
+}
+
+
+@dataclass(frozen=True)
+class InFlask:
+    """
+    A callback of the Flask app's own, called in its context.
+    """
+
+    shared_session: SharedSession
+    callback: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        def call() -> Any:
+            with self.shared_session.app.app_context():
+                return self.callback(*args)
+
+        return context_for_app().run(call)
+
+    def call(self, connection: HTTPConnection, *args: Any) -> Any:
+        """
+        Call it in a request like *connection*.
+        """
+        return call_in_request(self.shared_session, connection, lambda request: self.callback(*args))
+
+    def respond(self, connection: HTTPConnection, *args: Any) -> Response:
+        """
+        Call it in a request like *connection*, and return the response that Flask would make of what it returns.
+        """
+
+        def make_response(request: Any) -> Response:
+            made = self.shared_session.app.make_response(self.callback(*args))
+            response = Response(made.get_data(), made.status_code)
+            response.raw_headers = [
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
+                for name, value in made.get_wsgi_headers(request.environ)
+            ]
+            return response
+
+        return call_in_request(self.shared_session, connection, make_response)
+
+
+def callbacks_of(app: Any, theirs: Any) -> dict[str, InFlask]:
+    """
+    Return the callbacks that a Flask app has registered itself, by the names of the decorators.
+    """
+    shared_session = SharedSession(app)
+    found = {name: getattr(theirs, attribute, None) for name, attribute in _ATTRIBUTES.items()}
+    return {
+        name: InFlask(shared_session, callback)
+        for name, callback in found.items()
+        if callback is not None and callback.__module__ != "flask_jwt_extended.default_callbacks"
+    }
+
+
+def encoder_of(app: Any) -> type[json.JSONEncoder]:
+    """
+    Return what writes in tokens what JSON lacks: as Flask-JWT-Extended, by the class of the app's JSON provider.
+    """
+    provider = getattr(app, "json_provider_class", None)
+
+    class Encoder(json.JSONEncoder):
+        def default(self, o: Any) -> Any:
+            return provider.default(o)  # type: ignore[union-attr]  # every Flask app since 2.2 has one
+
+    return Encoder
