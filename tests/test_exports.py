@@ -31,7 +31,7 @@ def test_distribution() -> None:
 
 def test_flask_is_not_needed() -> None:
     """
-    The day Flask is deleted, nothing changes: no module imports Flask, an extension of it, or Werkzeug, but for the demo's.
+    The day Flask is deleted, nothing changes: no module but the demo's imports Flask, an extension of it, or Werkzeug.
     """
     gone = dict.fromkeys(["flask", "flask_login", "flask_principal", "flask_wtf", "quart", "werkzeug", "wtforms"])
     code = f"""

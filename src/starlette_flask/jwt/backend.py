@@ -2,6 +2,7 @@
 The token's user as Starlette's ``request.user``.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
@@ -9,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from starlette_flask.jwt.errors import JWTError
 from starlette_flask.jwt.manager import JWTManager
+from starlette_flask.jwt.tokens import is_fresh
 
 
 class JWTBackend(AuthenticationBackend):
@@ -40,6 +42,7 @@ class JWTBackend(AuthenticationBackend):
         if user is None:
             user = SimpleUser(str(self.manager.get_jwt_identity(connection)))
         scopes = ["authenticated"]
-        if claims["fresh"] is True:
-            scopes.append("fresh")
+        with suppress(JWTError):
+            if is_fresh(claims["fresh"]):
+                scopes.append("fresh")
         return AuthCredentials(scopes), user

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
@@ -16,29 +16,17 @@ from starlette.websockets import WebSocket
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.cookies import Cookie, quoted
 from starlette_flask.jwt import errors
+from starlette_flask.jwt.callbacks import Callbacks
 from starlette_flask.jwt.config import JWTConfig
 from starlette_flask.jwt.config import locations as checked_locations
 from starlette_flask.jwt.dependencies import dependency
 from starlette_flask.jwt.errors import JWTError
 from starlette_flask.jwt.locations import find_token
-from starlette_flask.jwt.tokens import Claims, decode_token, encode_token, unverified_header
+from starlette_flask.jwt.tokens import Claims, decode_token, encode_token, is_fresh, unverified_header
 from starlette_flask.jwt.twin import InFlask, callbacks_of, encoder_of
 from starlette_flask.middleware.refusal import refuse
 
-C = TypeVar("C", bound=Callable[..., Any])
-
 SCOPE_KEY = "starlette_flask.jwt"
-
-# Callbacks that make or open tokens, for which nothing waits.
-_SYNC = frozenset(
-    {
-        "additional_claims_loader",
-        "additional_headers_loader",
-        "decode_key_loader",
-        "encode_key_loader",
-        "user_identity_loader",
-    }
-)
 
 
 @dataclass
@@ -53,7 +41,7 @@ class Verified:
     location: str | None = None
 
 
-class JWTManager:
+class JWTManager(Callbacks):
     """
     Makes tokens that Flask-JWT-Extended accepts, and accepts those that it makes (4.7).
 
@@ -86,7 +74,7 @@ class JWTManager:
         if unknown := keywords.keys() - inspect.signature(JWTConfig).parameters.keys():
             raise ConfigTypeError(f"unknown setting {min(unknown)!r}; the settings are those of JWTConfig")
         self.config = JWTConfig(**keywords) if config is None else config
-        self._callbacks: dict[str, Callable[..., Any]] = {}
+        super().__init__()
         self._encoder: dict[str, Any] = {}
 
     @classmethod
@@ -125,104 +113,6 @@ class JWTManager:
         manager._callbacks.update(callbacks_of(app, theirs))
         manager._encoder["json_encoder"] = encoder_of(app)
         return manager
-
-    # Callbacks.
-
-    def user_identity_loader(self, callback: C) -> C:
-        """
-        Register what makes the identity claim of what `create_access_token` is given. A decorator.
-        """
-        return self._register("user_identity_loader", callback)
-
-    def additional_claims_loader(self, callback: C) -> C:
-        """
-        Register what returns more claims for new tokens, for what `create_access_token` is given. A decorator.
-        """
-        return self._register("additional_claims_loader", callback)
-
-    def additional_headers_loader(self, callback: C) -> C:
-        """
-        Register what returns more headers for new tokens, for what `create_access_token` is given. A decorator.
-        """
-        return self._register("additional_headers_loader", callback)
-
-    def encode_key_loader(self, callback: C) -> C:
-        """
-        Register what returns the key that signs, for what `create_access_token` is given. A decorator.
-        """
-        return self._register("encode_key_loader", callback)
-
-    def decode_key_loader(self, callback: C) -> C:
-        """
-        Register what returns the key that verifies, for a token's header and claims, not yet verified. A decorator.
-        """
-        return self._register("decode_key_loader", callback)
-
-    def user_lookup_loader(self, callback: C) -> C:
-        """
-        Register what returns the user, for a token's header and claims; None: there is no such. A decorator.
-        """
-        return self._register("user_lookup_loader", callback)
-
-    def token_in_blocklist_loader(self, callback: C) -> C:
-        """
-        Register what tells whether a token is revoked, for its header and claims. A decorator.
-        """
-        return self._register("token_in_blocklist_loader", callback)
-
-    def token_verification_loader(self, callback: C) -> C:
-        """
-        Register what tells whether a token's claims are good, for its header and claims. A decorator.
-        """
-        return self._register("token_verification_loader", callback)
-
-    def unauthorized_loader(self, callback: C) -> C:
-        """
-        Register what returns the response if there is no token, or no CSRF value, for the reason. A decorator.
-        """
-        return self._register("unauthorized_loader", callback)
-
-    def invalid_token_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a token that isn't a good one, for the reason. A decorator.
-        """
-        return self._register("invalid_token_loader", callback)
-
-    def expired_token_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a token whose time is over, for its header and claims. A decorator.
-        """
-        return self._register("expired_token_loader", callback)
-
-    def needs_fresh_token_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a token that isn't fresh, for its header and claims. A decorator.
-        """
-        return self._register("needs_fresh_token_loader", callback)
-
-    def revoked_token_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a revoked token, for its header and claims. A decorator.
-        """
-        return self._register("revoked_token_loader", callback)
-
-    def token_verification_failed_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a token whose claims aren't good, for its header and claims. A decorator.
-        """
-        return self._register("token_verification_failed_loader", callback)
-
-    def user_lookup_error_loader(self, callback: C) -> C:
-        """
-        Register what returns the response for a token whose user isn't found, for its header and claims. A decorator.
-        """
-        return self._register("user_lookup_error_loader", callback)
-
-    def _register(self, name: str, callback: C) -> C:
-        if name in _SYNC and inspect.iscoroutinefunction(callback):
-            raise ConfigTypeError(f"what {name} registers must be a plain function: tokens are made without waiting")
-        self._callbacks[name] = callback
-        return callback
 
     # Tokens.
 
@@ -438,7 +328,7 @@ class JWTManager:
         if verify_type and (claims["type"] == "refresh") != refresh:
             text = "Only refresh tokens are allowed" if refresh else "Only non-refresh tokens are allowed"
             raise errors.WrongTokenError(text, header, claims)
-        if fresh and not _is_fresh(claims["fresh"]):
+        if fresh and not is_fresh(claims["fresh"]):
             raise errors.FreshTokenRequired("Fresh token required", header, claims)
         if not skip_revocation_check and await self._wait_for(
             "token_in_blocklist_loader", connection, header, claims, default=False
@@ -489,13 +379,6 @@ class JWTManager:
         if verified.claims and not self.looks_up_users:
             raise RuntimeError("nobody looks up users; decorate a function with manager.user_lookup_loader")
         return verified.user
-
-    @property
-    def looks_up_users(self) -> bool:
-        """
-        There is a *user_lookup_loader*.
-        """
-        return "user_lookup_loader" in self._callbacks
 
     def _verified_of(self, request: HTTPConnection) -> Verified:
         verified: Verified | None = request.scope.get(SCOPE_KEY, {}).get(self)
@@ -590,7 +473,16 @@ class JWTManager:
         Args:
             app: The app. Several managers may share one.
         """
-        app.add_exception_handler(JWTError, answer_error)
+
+        async def answer(connection: Any, error: Any) -> Response | None:
+            manager = self if error.manager is None else error.manager  # one that a view has raised is anybody's
+            response: Response = await manager.error_response(HTTPConnection(connection.scope), error)
+            if isinstance(connection, Request):
+                return response
+            await _deny(connection, response)
+            return None
+
+        app.add_exception_handler(JWTError, answer)
 
     async def error_response(self, connection: HTTPConnection, error: JWTError) -> Response:
         """
@@ -609,48 +501,12 @@ class JWTManager:
         answer = await self._wait_for(error.loader, connection, *args)
         return answer if isinstance(answer, Response) else JSONResponse(answer, error.status_code)
 
-    def _ask(self, name: str, *args: Any) -> Any:
-        callback = self._callbacks.get(name)
-        return None if callback is None else callback(*args)
-
-    async def _wait_for(self, name: str, connection: HTTPConnection, *args: Any, default: Any = None) -> Any:
-        callback = self._callbacks.get(name)
-        if callback is None:
-            return default
-        if isinstance(callback, InFlask):
-            return await run_in_threadpool(callback.call, connection, *args)
-        if inspect.iscoroutinefunction(callback):
-            return await callback(*args)
-        result = await run_in_threadpool(callback, *args)
-        return await result if inspect.isawaitable(result) else result
-
-
-async def answer_error(connection: Any, error: Any) -> Response | None:
-    """
-    Answer a `JWTError`: an exception handler of Starlette's.
-    """
-    request = HTTPConnection(connection.scope)
-    response = await error.manager.error_response(request, error)
-    if isinstance(connection, Request):
-        answer: Response = response
-        return answer
-    await _deny(connection, response)
-    return None
-
 
 async def _deny(websocket: WebSocket, response: Response) -> None:
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(response)
     else:
         await refuse(websocket.scope, websocket.send, response.status_code, "The token isn't accepted")
-
-
-def _is_fresh(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, (int, float)):
-        raise errors.InvalidTokenError("The token doesn't say properly whether it is fresh")
-    return not value < datetime.now(timezone.utc).timestamp()
 
 
 def _set_cookie(response: Response, cookie: Cookie, value: str, max_age: int | None) -> None:

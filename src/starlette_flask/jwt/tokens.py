@@ -121,7 +121,7 @@ def decode_token(
                 "verify_sub": config.verify_sub,
             },
             audience=config.decode_audience,
-            issuer=config.decode_issuer,
+            issuer=config.decode_issuer,  # type: ignore[arg-type]  # JWTConfig has seen to it
             leeway=config.decode_leeway,
         )
 
@@ -147,6 +147,20 @@ def decode_token(
     if is_expired:
         raise ExpiredTokenError("Token has expired", header, claims)
     return header, claims
+
+
+def is_fresh(value: Any) -> bool:
+    """
+    Tell whether a token with this ``fresh`` claim counts as fresh now.
+
+    Raises:
+        InvalidTokenError: The claim is neither a bool nor a time.
+    """
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, (int, float)):
+        raise InvalidTokenError("The token doesn't say properly whether it is fresh")
+    return not value < datetime.now(timezone.utc).timestamp()
 
 
 def unverified_header(encoded: Any) -> Claims:

@@ -43,11 +43,13 @@ class MemcachedStore(SessionStore):
         super().__init__(**options)  # type: ignore[arg-type]  # SessionStore checks them
         # A client belongs to the event loop that it was made in.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
-        self._client, self._addresses = None, []
-        if isinstance(servers, self._emcache.Client):
-            self._client = servers
+        self._client: Any = None
+        self._addresses: list[Any] = []
+        listed: Any = [servers] if isinstance(servers, str) else servers
+        if isinstance(listed, self._emcache.Client):
+            self._client = listed
         else:
-            self._addresses = [self._address(server) for server in ([servers] if isinstance(servers, str) else servers)]
+            self._addresses = [self._address(server) for server in listed]
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
         client = await self._connected()

@@ -45,8 +45,8 @@ class RedisStore(SessionStore):
         self.client = client
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
-        record: bytes | None = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
-        return record
+        record: Any = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
+        return bytes(record) if record else None
 
     async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
         if seen is None:
