@@ -18,6 +18,7 @@ Why a request's token isn't accepted. Named as in Flask-JWT-Extended, and answer
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 
 class JWTError(HTTPException):
@@ -38,6 +39,8 @@ class JWTError(HTTPException):
     """The callback that answers it."""
     manager: Any = None
     """Whose rules these are."""
+    response: Response | None = None
+    """The answer, where a callback of a Flask app has given one by raising."""
 
     def __init__(
         self, message: str, header: dict[str, Any] | None = None, claims: dict[str, Any] | None = None

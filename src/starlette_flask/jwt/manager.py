@@ -3,7 +3,8 @@
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -207,11 +208,8 @@ class JWTManager(Callbacks):
         return self._decode(encoded_token, value, allow_expired)[1]
 
     def _decode(self, encoded: Any, csrf_value: bytes | None, allow_expired: bool = False) -> tuple[Claims, Claims]:
-        try:
+        with self._answering():
             return decode_token(self.config, encoded, self._key_for, csrf_value, allow_expired)
-        except JWTError as exc:
-            exc.manager = self
-            raise
 
     def _key_for(self, header: Claims, claims: Claims) -> Any:
         if "decode_key_loader" in self._callbacks:
@@ -250,11 +248,8 @@ class JWTManager(Callbacks):
         Raises:
             JWTError: There is none.
         """
-        try:
+        with self._answering():
             return unverified_header(encoded_token)
-        except JWTError as exc:
-            exc.manager = self
-            raise
 
     # The request's token.
 
@@ -288,29 +283,28 @@ class JWTManager(Callbacks):
         async def verify(connection: HTTPConnection) -> dict[str, Any]:
             if connection.scope.get("method") == "OPTIONS":
                 return {}
-            try:
-                verified = await self._verified(
-                    connection,
-                    where,
-                    fresh=fresh,
-                    refresh=refresh,
-                    verify_type=verify_type,
-                    skip_revocation_check=skip_revocation_check,
-                )
-            except errors.NoAuthorizationError as exc:
-                if not optional:
-                    exc.manager = self
-                    raise
-                verified = Verified()
-            except JWTError as exc:
-                exc.manager = self
-                raise
+            with self._answering():
+                try:
+                    header, claims = await self._verify(
+                        connection,
+                        where,
+                        fresh=fresh,
+                        refresh=refresh,
+                        verify_type=verify_type,
+                        skip_revocation_check=skip_revocation_check,
+                    )
+                except errors.NoAuthorizationError:
+                    if not optional:
+                        raise
+                    verified = Verified()
+                else:
+                    verified = Verified(header, claims, await self._look_up(connection, header, claims))
             connection.scope.setdefault(SCOPE_KEY, {})[self] = verified
             return verified.claims
 
         return dependency(verify, self.config, where, refresh)
 
-    async def _verified(
+    async def _verify(
         self,
         connection: HTTPConnection,
         where: Iterable[str],
@@ -319,7 +313,7 @@ class JWTManager(Callbacks):
         refresh: bool,
         verify_type: bool,
         skip_revocation_check: bool,
-    ) -> Verified:
+    ) -> tuple[Claims, Claims]:
         encoded, csrf_value = await find_token(self.config, connection, where, refresh)
         if isinstance(self._callbacks.get("decode_key_loader"), InFlask):
             header, claims = await run_in_threadpool(self._decode, encoded, csrf_value)
@@ -336,10 +330,21 @@ class JWTManager(Callbacks):
             raise errors.RevokedTokenError("Token has been revoked", header, claims)
         if not await self._wait_for("token_verification_loader", connection, header, claims, default=True):
             raise errors.UserClaimsVerificationError("User claims verification failed", header, claims)
+        return header, claims
+
+    async def _look_up(self, connection: HTTPConnection, header: Claims, claims: Claims) -> Any:
         user = await self._wait_for("user_lookup_loader", connection, header, claims, default=None)
         if user is None and self.looks_up_users:
             raise errors.UserLookupError("Error loading the user", header, claims)
-        return Verified(header, claims, user)
+        return user
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except JWTError as exc:
+            exc.manager = self
+            raise
 
     def get_jwt(self, request: HTTPConnection) -> dict[str, Any]:
         """
@@ -488,6 +493,8 @@ class JWTManager(Callbacks):
         """
         Return the response to a token that isn't accepted: what a callback says, or else JSON as Flask-JWT-Extended's.
         """
+        if error.response is not None:
+            return error.response
         callback = self._callbacks.get(error.loader)
         if callback is None:
             return JSONResponse({self.config.error_message_key: error.detail}, error.status_code)

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from starlette_flask.exchange import context_for_app
+from starlette_flask.jwt.errors import JWTError
 from starlette_flask.mounted import SharedSession, call_in_request
 
 # Flask-JWT-Extended's names of the callbacks, by those of the decorators (flask_jwt_extended.jwt_manager, 4.7).
@@ -53,23 +54,35 @@ class InFlask:
         """
         Call it in a request like *connection*.
         """
-        return call_in_request(self.shared_session, connection, lambda request: self.callback(*args))
+
+        def in_request(request: Any) -> Any:
+            try:
+                return self.callback(*args)
+            except Exception as exc:  # the app's code may raise anything; what the app doesn't answer is raised again
+                error = JWTError("The Flask app has refused the token")
+                error.response = self._response(self.shared_session.app.handle_user_exception(exc), request)
+                raise error from exc
+
+        return call_in_request(self.shared_session, connection, in_request)
 
     def respond(self, connection: HTTPConnection, *args: Any) -> Response:
         """
         Call it in a request like *connection*, and return the response that Flask would make of what it returns.
         """
 
-        def make_response(request: Any) -> Response:
-            made = self.shared_session.app.make_response(self.callback(*args))
-            response = Response(made.get_data(), made.status_code)
-            response.raw_headers = [
-                (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in made.get_wsgi_headers(request.environ)
-            ]
-            return response
+        def in_request(request: Any) -> Response:
+            return self._response(self.callback(*args), request)
 
-        return call_in_request(self.shared_session, connection, make_response)
+        return call_in_request(self.shared_session, connection, in_request)
+
+    def _response(self, returned: Any, request: Any) -> Response:
+        made = self.shared_session.app.make_response(returned)
+        response = Response(made.get_data(), made.status_code)
+        response.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in made.get_wsgi_headers(request.environ)
+        ]
+        return response
 
 
 def callbacks_of(app: Any, theirs: Any) -> dict[str, InFlask]:
