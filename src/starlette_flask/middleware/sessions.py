@@ -50,7 +50,6 @@ class SessionMiddleware:
         allow_path_regex: Only paths that match it whole have a session; elsewhere there is no
             ``scope["session"]``. The path is ``scope["path"]``, with the prefix of mounts and the root path.
         track_nested: Save changes inside values (``session["cart"].append(1)``), which Flask doesn't.
-
         accept_starlette_cookies: Read a cookie of Starlette's own middleware, signed with the same secret key or with
             one of these, for as long as it lives, 14 days. The first write makes it one of Flask's format.
         on_rejected: Called for each cookie that is rejected, for metrics: with ``"signature"`` (no key of ours made
