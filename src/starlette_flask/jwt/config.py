@@ -141,6 +141,8 @@ class JWTConfig:
         for name in _TEXTS:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigTypeError(f"{name} must be a name, not {getattr(self, name)!r}")
+        if not isinstance(self.query_string_value_prefix, str):
+            raise ConfigTypeError(f"query_string_value_prefix must be str, not {self.query_string_value_prefix!r}")
         set_field(self, "header_type", self.header_type or "")
         set_field(self, "token_location", locations(self.token_location, "token_location"))
         set_field(self, "csrf_methods", names(self.csrf_methods, "csrf_methods"))

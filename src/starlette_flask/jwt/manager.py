@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
-from starlette_flask.formats.cookies import Cookie, quoted
+from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Cookie, quoted
 from starlette_flask.jwt import errors
 from starlette_flask.jwt.callbacks import Callbacks
 from starlette_flask.jwt.config import JWTConfig
@@ -25,6 +25,7 @@ from starlette_flask.jwt.errors import JWTError
 from starlette_flask.jwt.locations import find_token
 from starlette_flask.jwt.tokens import Claims, decode_token, encode_token, is_fresh, unverified_header
 from starlette_flask.jwt.twin import InFlask, callbacks_of, encoder_of
+from starlette_flask.log import log_oversized
 from starlette_flask.middleware.refusal import refuse
 
 SCOPE_KEY = "starlette_flask.jwt"
@@ -320,22 +321,22 @@ class JWTManager(Callbacks):
         else:
             header, claims = self._decode(encoded, csrf_value)
         if verify_type and (claims["type"] == "refresh") != refresh:
-            text = "Only refresh tokens are allowed" if refresh else "Only non-refresh tokens are allowed"
+            text = "A refresh token is required" if refresh else "A refresh token isn't accepted here"
             raise errors.WrongTokenError(text, header, claims)
         if fresh and not is_fresh(claims["fresh"]):
-            raise errors.FreshTokenRequired("Fresh token required", header, claims)
+            raise errors.FreshTokenRequired("The token isn't fresh; log in again", header, claims)
         if not skip_revocation_check and await self._wait_for(
             "token_in_blocklist_loader", connection, header, claims, default=False
         ):
-            raise errors.RevokedTokenError("Token has been revoked", header, claims)
+            raise errors.RevokedTokenError("The token is revoked", header, claims)
         if not await self._wait_for("token_verification_loader", connection, header, claims, default=True):
-            raise errors.UserClaimsVerificationError("User claims verification failed", header, claims)
+            raise errors.UserClaimsVerificationError("The token's claims aren't accepted", header, claims)
         return header, claims
 
     async def _look_up(self, connection: HTTPConnection, header: Claims, claims: Claims) -> Any:
         user = await self._wait_for("user_lookup_loader", connection, header, claims, default=None)
         if user is None and self.looks_up_users:
-            raise errors.UserLookupError("Error loading the user", header, claims)
+            raise errors.UserLookupError("The token's user isn't known", header, claims)
         return user
 
     @contextmanager
@@ -519,4 +520,6 @@ async def _deny(websocket: WebSocket, response: Response) -> None:
 def _set_cookie(response: Response, cookie: Cookie, value: str, max_age: int | None) -> None:
     expires = None if max_age is None else datetime.now(timezone.utc).timestamp() + max_age
     line = cookie.set(quoted(value.encode()), max_age=max_age, expires=expires)
+    if len(line) > MAX_COOKIE_BYTES:
+        log_oversized(cookie.name, len(line))
     response.raw_headers.append((b"set-cookie", line))

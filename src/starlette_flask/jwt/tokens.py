@@ -145,7 +145,7 @@ def decode_token(
         if not is_text or not hmac.compare_digest(wanted.encode(), csrf_value):
             raise CSRFError("The CSRF value isn't the token's")
     if is_expired:
-        raise ExpiredTokenError("Token has expired", header, claims)
+        raise ExpiredTokenError("The token has expired", header, claims)
     return header, claims
 
 
@@ -177,7 +177,7 @@ def _judged(function: Callable[[], Claims]) -> Claims:
     try:
         return function()
     except jwt.exceptions.ExpiredSignatureError as exc:
-        raise ExpiredTokenError("Token has expired") from exc
+        raise ExpiredTokenError("The token has expired") from exc
     except jwt.exceptions.ImmatureSignatureError as exc:
         is_issued = "iat" in str(exc)
         text = "The token was issued in the future" if is_issued else "The token is not yet valid"
