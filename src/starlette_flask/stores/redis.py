@@ -4,7 +4,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.stores.base import SessionStore, need
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class RedisStore(SessionStore):
         options: Those of `SessionStore`.
 
     Raises:
+        ConfigError: *client* answers with text.
         ConfigTypeError: *client* isn't one.
     """
 
@@ -42,6 +43,9 @@ class RedisStore(SessionStore):
             raise ConfigTypeError(
                 f"RedisStore takes a client of redis.asyncio, not {type(client).__module__}.{type(client).__qualname__}"
             )
+        settings = getattr(getattr(client, "connection_pool", client), "connection_kwargs", {})
+        if settings.get("decode_responses"):
+            raise ConfigError("records are bytes; make the client of RedisStore without decode_responses=True")
         self.client = client
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
