@@ -3,7 +3,10 @@ The command line: what somebody sees who holds a cookie in their hands.
 """
 
 import base64
+import hmac
 import json
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +57,8 @@ def signed(payload: bytes) -> str:
 
 
 def starlette_cookie(data: object) -> str:
-    return itsdangerous.TimestampSigner("secret").sign(base64.b64encode(json.dumps(data).encode())).decode()
+    with time_machine.travel(NOW, tick=False):
+        return itsdangerous.TimestampSigner("secret").sign(base64.b64encode(json.dumps(data).encode())).decode()
 
 
 def inspect(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> Result:
@@ -165,6 +169,20 @@ class TestInspect:
         result = inspect(cookie(key="lost"), "--key-file", str(keys))
         assert result.output.splitlines()[-1] == "verdict     rejected: no key matches the signature"
 
+    @pytest.mark.parametrize("key", ['"secret"', "'secret'", " secret", "secret\t"])
+    def test_key_with_more_around_it(self, key: str) -> None:
+        """
+        A key that a file of settings, or a shell, has left quotes or white space around is told from a wrong one.
+        """
+        result = inspect(cookie(), env={"SECRET_KEY": key})
+        assert result.exit_code == 1
+        assert result.output.splitlines()[-1] == (
+            "verdict     rejected: no key matches the signature;"
+            " key 1 would, without the white space or quotes around it"
+        )
+        result = inspect(cookie(key="other"), env={"SECRET_KEY": key})
+        assert result.output.splitlines()[-1] == "verdict     rejected: no key matches the signature"
+
     def test_asks_for_the_key(self) -> None:
         """
         The key can be typed, and isn't shown.
@@ -259,3 +277,75 @@ def test_key_that_is_no_text() -> None:
     result = inspect(cookie(), env={"SECRET_KEY": "\udcff"})
     assert result.exit_code == 2
     assert "not valid text" in result.output
+
+
+def remember_cookie(key: str) -> str:
+    return f"ada|{hmac.digest(key.encode('latin-1'), b'ada', 'sha512').hex()}"
+
+
+@pytest.mark.parametrize(
+    ("value", "keys", "verdict"),
+    [
+        pytest.param(starlette_cookie({"user": "ada"}), "secret", "key 1 of 1 has signed it", id="Starlette"),
+        pytest.param(starlette_cookie({"user": "ada"}), "new\nsecret", "key 2 of 2 has signed it", id="older"),
+        pytest.param(remember_cookie("secret"), "new\nsecret", "key 2 of 2 has signed it", id="remember"),
+        pytest.param(
+            remember_cookie("grün"), "schön\n\u0433\u0440\ngrün", "key 3 of 3 has signed it", id="not latin-1"
+        ),
+        pytest.param(
+            remember_cookie("secret"), "other", "no key of these has signed it, or it is too old", id="another key"
+        ),
+    ],
+)
+def test_who_has_signed_it(value: str, keys: str, verdict: str, tmp_path: Path) -> None:
+    """
+    Of Starlette's cookie and the remember cookie it can be told which key has signed them.
+    """
+    path = tmp_path / "keys"
+    path.write_text(keys)
+    result = inspect(value, "--key-file", str(path))
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == f"verdict     not accepted: it is no session of Flask's; {verdict}"
+    assert inspect(value).output.splitlines()[-1] == "verdict     not accepted: it is no session of Flask's"
+
+
+class TestDemo:
+    """
+    What it serves is tested with the demo.
+    """
+
+    def demo(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["demo", *arguments])
+
+    def test_serves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        It serves the demo, at the address that is given.
+        """
+        served: list[tuple[str, int]] = []
+        monkeypatch.setattr("starlette_flask.demo.serve", lambda host, port: served.append((host, port)))
+        assert self.demo().exit_code == 0
+        assert self.demo("--host", "::1", "--port", "0").exit_code == 0
+        assert served == [("127.0.0.1", 8000), ("::1", 0)]
+
+    def test_without_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Without what it needs, a line names the extra.
+        """
+        monkeypatch.setitem(sys.modules, "uvicorn", None)
+        result = self.demo()
+        assert result.exit_code == 1
+        [line] = result.output.splitlines()
+        assert line.startswith("Error: ")
+        assert line.endswith("pip install 'starlette-flask[demo]'")
+
+    def test_a_port_that_is_taken(self) -> None:
+        """
+        A port that somebody else has is a line, too.
+        """
+        pytest.importorskip("flask_admin")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            result = self.demo("--port", str(port))
+        assert result.exit_code == 1
+        assert result.output.startswith(f"Error: can't listen on 127.0.0.1, port {port}; try another --port (")
+        assert len(result.output.splitlines()) == 1
