@@ -68,6 +68,13 @@ def log_late_change() -> None:
     )
 
 
+def log_ended_meanwhile() -> None:
+    """
+    A stored session was changed by one request after another had ended it.
+    """
+    logger.info("The session was changed, but another request has ended it meanwhile, and the change is lost.")
+
+
 def log_refused_websocket() -> None:
     """
     The session was changed, and no header goes out.

@@ -20,7 +20,7 @@ from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.signing import PlainSigner
-from starlette_flask.log import log_late_change, log_unreadable_answer
+from starlette_flask.log import log_ended_meanwhile, log_late_change, log_unreadable_answer
 from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, without_answer
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError
 
@@ -167,9 +167,9 @@ class ServerSessions:
         if not session.modified:
             return
         if session._sent_sid is None or session._sent_sid != session.sid:
+            # Not under the old id: it was given up because somebody else may know it.
             log_late_change()
-        if session._sent_sid is not None:
-            session.sid = session._sent_sid
+        else:
             await self._write_merged(session, session.sid, session.sid)
 
     def _new(self) -> StoredSession:
@@ -195,8 +195,8 @@ class ServerSessions:
 
     async def _write(self, session: StoredSession) -> dict[str, Any] | None:
         """
-        Write a changed session, and return what is there now: nothing, if it was emptied; None, if its record was
-        deleted while the request ran.
+        Write a changed session, and return what is there now: nothing, if it was emptied; None, if another request has
+        ended it meanwhile.
         """
         old_sid = session._sent_sid
         data = dict(dict.items(session))
@@ -247,12 +247,16 @@ class ServerSessions:
         async with self._turn(source or target):
             for _ in range(_MAX_ATTEMPTS):
                 seen = None if source is None else await self._read(source)
-                is_gone = source is not None and seen is None and source == target and session._record is not None
+                if seen is None and source == target and session._record is not None:
+                    # Ended by another request: a logout, or a new id. Whoever has the old one is to find nothing.
+                    log_ended_meanwhile()
+                    session._sent_sid = None
+                    return None
                 data = merge(base, ours, self._content_of(seen), store.encode)
                 if not data.keys() - {"_permanent"}:
                     if seen is not None and source is not None:
                         await self._delete(source)
-                    return None if is_gone else {}
+                    return {}
                 record = store.encode(data)
                 if source == target:
                     is_written = await self._put(target, record, seen)
@@ -262,7 +266,7 @@ class ServerSessions:
                         await self._delete(source)
                 if is_written:
                     self._note_written(session, record)
-                    return None if is_gone else data
+                    return data
         raise StoreError(f"the record changed {_MAX_ATTEMPTS} times while it was being written")
 
     def _content_of(self, record: bytes | None) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import anyio.to_thread
+from markupsafe import Markup
 
 from starlette_flask.exceptions import ConfigTypeError
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError, load_pickle, need
@@ -21,23 +23,39 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What a plain session may hold that pickle writes as a call.
+# What a plain session may hold that pickle writes as a call, besides what _STAND_INS holds.
 _PLAIN_CLASSES = frozenset(
     {
-        ("builtins", "bytearray"),
         ("builtins", "complex"),
-        ("builtins", "frozenset"),
-        ("builtins", "set"),
         ("datetime", "date"),
         ("datetime", "datetime"),
         ("datetime", "time"),
         ("datetime", "timedelta"),
         ("datetime", "timezone"),
         ("decimal", "Decimal"),
-        ("markupsafe", "Markup"),
-        ("uuid", "UUID"),
     }
 )
+_NOT_PLAIN = "the record is a pickle of more than plain values (allow_pickle=True would read it)"
+
+
+class _Sealed(type):
+    # A pickle may set attributes of what it has named, of a class too: for everybody, until the process ends.
+    def __setattr__(cls, name: str, value: object) -> None:
+        raise RecordError(_NOT_PLAIN)
+
+
+class _Markup(metaclass=_Sealed):
+    def __new__(cls, text: str = "") -> Markup:  # type: ignore[misc]  # it stands for another class
+        return Markup(text)  # noqa: S704  # it was Markup when it was written
+
+
+class _UUID(metaclass=_Sealed):
+    def __new__(cls) -> UUID:  # type: ignore[misc]
+        return object.__new__(UUID)  # its state comes next
+
+
+# Classes of Python code, which could be changed. Those above are C's, which can't.
+_STAND_INS = {("markupsafe", "Markup"): _Markup, ("uuid", "UUID"): _UUID}
 
 
 class CacheLibStore(SessionStore):
@@ -156,8 +174,10 @@ class _Raw:
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _STAND_INS:
+            return _STAND_INS[module, name]
         if (module, name) not in _PLAIN_CLASSES:
-            raise RecordError("the record is a pickle of more than plain values (allow_pickle=True would read it)")
+            raise RecordError(_NOT_PLAIN)
         return super().find_class(module, name)
 
 

@@ -2,6 +2,7 @@
 The store that a Flask app's own session interface means.
 """
 
+import inspect
 from typing import Any
 
 from starlette_flask.exceptions import ConfigError
@@ -100,6 +101,10 @@ def _redis(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | 
     kind = getattr(redis, pool.connection_class.__name__, None)
     if kind is None:  # of the app's own
         return None
+    taken = {name for each in kind.__mro__ for name in inspect.signature(each).parameters}
+    if any(value for name, value in settings.items() if name not in taken):  # as the stapling of OCSP
+        return None
+    settings = {name: value for name, value in settings.items() if name in taken}
     return RedisStore(redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **settings)), **options)
 
 
