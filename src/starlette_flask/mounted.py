@@ -241,6 +241,14 @@ def _sharing(interface: Any) -> Any:
         if not isinstance(session, Session):  # or the middleware saves it, when the response starts
             kind.save_session(sharing, app, session, response)
 
+    def regenerate(session: Any) -> None:
+        if isinstance(session, Session):
+            session.regenerate()  # type: ignore[attr-defined]  # a stored one has it, and no other is passed here
+        else:
+            kind.regenerate(sharing, session)
+
+    if hasattr(kind, "regenerate"):  # Flask-Session's
+        sharing.regenerate = regenerate
     # On the object, not in a class of our own: whoever asks for the interface's class is told the truth.
     sharing.open_session, sharing.save_session = open_session, save_session
     setattr(sharing, IS_SHARING, interface)

@@ -5,6 +5,7 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -70,9 +71,11 @@ class InterfaceSession(Session):
     The session of a request that a Flask app's own interface keeps.
     """
 
+    _environ: "dict[str, Any]"
     _context: Any
     _theirs: Any
     _base: "dict[str, Any]"
+    _is_regenerated = False
 
     @property
     def sid(self) -> str | None:
@@ -80,6 +83,25 @@ class InterfaceSession(Session):
         The session's id, if the interface has such.
         """
         return getattr(self._theirs, "sid", None)
+
+    # What is false, and what is left by clear, is for theirs to say: to Flask-Session's "_permanent" is nothing.
+
+    def __bool__(self) -> bool:
+        method = getattr(type(self._theirs), "__bool__", None)
+        return bool(method(self)) if isinstance(method, FunctionType) else len(self) > 0
+
+    def clear(self) -> None:
+        super().clear()
+        self._theirs.clear()
+        dict.update(self, self._theirs)
+
+    def regenerate(self) -> None:
+        """
+        Let the interface give the session a new id when it is saved, if it can, by a method ``regenerate``.
+        """
+        self._is_regenerated = True
+        if self:
+            self.mark_modified()
 
     def _dump(self, data: "Mapping[str, Any]") -> bytes:
         return _AS_WRITTEN.dumps(dict(data)).encode()
@@ -105,14 +127,12 @@ class _InterfaceSessions:
         session._tracks_nested = self._track_nested
         session._is_verified = session._is_loaded = True
         http = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-        environ = build_environ({**scope, "scheme": http, "method": scope.get("method", "GET")}, io.BytesIO())
+        session._environ = build_environ({**scope, "scheme": http, "method": scope.get("method", "GET")}, io.BytesIO())
         for key in ("CONTENT_LENGTH", "CONTENT_TYPE"):
-            environ.pop(key, None)
+            session._environ.pop(key, None)
 
         def open_theirs() -> None:
-            session._context = self._app.request_context(environ)
-            with session._context:
-                session._theirs = session._context.session
+            with self._opened(session):
                 with _unaccessed(session._theirs):
                     dict.update(session, session._theirs)
                     session._base = {key: session._as_written(key) for key in session}
@@ -127,7 +147,18 @@ class _InterfaceSessions:
             session._is_saved = True
             return headers
 
-        lines = await self._call(lambda: self._save_theirs(session))
+        if answer is not None:
+            # The app inside has saved its own, under an id of its own perhaps: what we have changed is put into that.
+            cookie = self._config.session_cookie.encode() + b"=" + answer
+            session._environ["HTTP_COOKIE"] = cookie.decode("latin-1") if answer else ""
+
+        def save_theirs() -> list[Header]:
+            if answer is not None:
+                with self._opened(session):
+                    pass
+            return self._save_theirs(session)
+
+        lines = await self._call(save_theirs)
         if any(name == b"set-cookie" for name, _ in lines):
             headers = without_answer(self._config, headers, path)
         for name, line in lines:
@@ -144,6 +175,13 @@ class _InterfaceSessions:
         if session.modified:
             log_late_change()
             await self._call(lambda: self._save_theirs(session))
+
+    @contextmanager
+    def _opened(self, session: InterfaceSession) -> Iterator[None]:
+        session._context = self._app.request_context(session._environ)
+        with session._context:
+            session._theirs = session._context.session
+            yield
 
     def _save_theirs(self, session: InterfaceSession) -> list[Header]:
         theirs = session._theirs
@@ -162,8 +200,12 @@ class _InterfaceSessions:
                 theirs.modified = True
                 session._base = now
             response = self._app.response_class()
-            if not self._app.session_interface.is_null_session(theirs):
-                self._app.session_interface.save_session(self._app, theirs, response)
+            interface = self._app.session_interface
+            if session._is_regenerated and hasattr(interface, "regenerate"):
+                interface.regenerate(theirs)
+                session._is_regenerated = False
+            if not interface.is_null_session(theirs):
+                interface.save_session(self._app, theirs, response)
         return [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in response.headers.items()
