@@ -103,6 +103,8 @@ def _starlette_cookies(
 ) -> StarletteCookies | None:
     if secrets is False:
         return None
+    if secrets is True and config.secret_key is None:
+        raise ConfigError("accept_starlette_cookies=True needs secret_key; give it, or a list of secrets, not True")
     if secrets is True:
         return StarletteCookies([config.secret_key, *(config.secret_key_fallbacks or ())])  # type: ignore[list-item]
     listed = plain_fallbacks(secrets, "accept_starlette_cookies")

@@ -8,8 +8,9 @@ and what can't be read or written is never taken for an empty session.
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,12 +23,11 @@ from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.signing import PlainSigner
 from starlette_flask.log import log_ended_meanwhile, log_late_change, log_unreadable_answer
 from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, without_answer
-from starlette_flask.stores.base import RecordError, SessionStore, StoreError
+from starlette_flask.stores.base import RecordError, SessionStore, StoreError, hide_parameters
 
 # What an id may be made of: those of secrets.token_urlsafe, and the UUIDs of older versions. Anything else is unknown
 # to the store, and isn't asked for: some servers refuse blanks, control characters, or more than 250 bytes.
 _SID = re.compile(rb"[0-9A-Za-z_-]{1,200}")
-_MAX_ATTEMPTS = 100
 
 
 class StoredSession(Session):
@@ -94,7 +94,7 @@ class ServerSessions:
         self._lifetime = max(int(age), 1)  # no server takes less
         self._refresh = self._lifetime if config.refresh_each_request else None
         self._signer = _signer(config) if store.use_signer else None
-        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[str, int], anyio.Lock] = WeakValueDictionary()
 
     async def open(self, scope: Scope) -> StoredSession:
         """
@@ -110,7 +110,7 @@ class ServerSessions:
             data = self._reader.load_starlette(value)
             if data is not None:
                 dict.update(session, data)
-                session._payload = self._store.encode(data)
+                session._payload = b""  # it isn't new
             elif self._signer is not None:
                 self._reader.reject("no key matches the signature of the id", "signature", scope)
             else:
@@ -140,8 +140,9 @@ class ServerSessions:
         config = self._config
         answer = find_answer(config, headers, path)
         if not session.modified:
-            if answer is None and config.refresh_each_request and _is_known_permanent(session):
-                headers = [*headers, (b"set-cookie", self._line(session.sid, True))]
+            sid = session._sent_sid
+            if answer is None and config.refresh_each_request and sid is not None and _stays(session):
+                headers = [*headers, (b"set-cookie", self._line(sid, True))]
                 add_vary(headers)
             elif session.accessed:
                 headers = headers.copy()
@@ -229,9 +230,11 @@ class ServerSessions:
             session.sid = sid
         elif sid is None and session.sid == session._sent_sid:
             session.sid = secrets.token_urlsafe(self._store.sid_length)  # the app inside has ended that one
-        return await self._write_merged(session, sid, session.sid) or {}
+        return await self._write_merged(session, sid, session.sid, gives_way=True) or {}
 
-    async def _write_merged(self, session: StoredSession, source: str | None, target: str) -> dict[str, Any] | None:
+    async def _write_merged(
+        self, session: StoredSession, source: str | None, target: str, *, gives_way: bool = False
+    ) -> dict[str, Any] | None:
         """
         Write what the session changed into what others have made of it meanwhile.
 
@@ -239,13 +242,16 @@ class ServerSessions:
             session: The session.
             source: The id under which the others have written; None: they have deleted it.
             target: The id under which it is written.
+            gives_way: The others are an app inside, which comes first by some keys.
         """
         store = self._store
         ours = dict(dict.items(session))
         base = {} if session._base is None else store.decode(session._base)
-        pretend_read(session, base, ours)
+        if gives_way:
+            pretend_read(session, base, ours)
         async with self._turn(source or target):
-            for _ in range(_MAX_ATTEMPTS):
+            deadline = anyio.current_time() + store.timeout
+            while anyio.current_time() < deadline:
                 seen = None if source is None else await self._read(source)
                 if seen is None and source == target and session._record is not None:
                     # Ended by another request: a logout, or a new id. Whoever has the old one is to find nothing.
@@ -267,7 +273,7 @@ class ServerSessions:
                 if is_written:
                     self._note_written(session, record)
                     return data
-        raise StoreError(f"the record changed {_MAX_ATTEMPTS} times while it was being written")
+        raise StoreError(f"for {store.timeout} s, each time that the record was to be written, it had changed")
 
     def _content_of(self, record: bytes | None) -> dict[str, Any]:
         if record:
@@ -281,10 +287,18 @@ class ServerSessions:
         session._record = record
         session._base = self._store.encode(dict(dict.items(session)))
 
-    def _turn(self, sid: str) -> anyio.Lock:
-        # The requests of one user that are served by this process take turns. Otherwise each write of theirs would
-        # make all others try again.
-        return self._turns.setdefault(sid, anyio.Lock())
+    @asynccontextmanager
+    async def _turn(self, sid: str) -> AsyncIterator[None]:
+        # The requests of one user that are served by this thread take turns. Otherwise each write of theirs would
+        # make all others try again. No more than a courtesy, since the store compares anyway: nobody waits for long.
+        lock = self._turns.setdefault((sid, get_ident()), anyio.Lock())
+        with anyio.move_on_after(self._store.timeout) as waiting:
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            if not waiting.cancelled_caught:
+                lock.release()
 
     async def _read(self, sid: str, refresh: int | None = None) -> bytes | None:
         with self._asking():
@@ -304,11 +318,12 @@ class ServerSessions:
             with anyio.fail_after(self._store.timeout):
                 yield
         except Exception as exc:  # whatever the store's client raises
+            hide_parameters(exc)
             raise StoreError("the session store failed") from exc
 
 
-def _is_known_permanent(session: StoredSession) -> bool:
-    return session._record is not None and bool(session) and bool(dict.get(session, "_permanent"))
+def _stays(session: StoredSession) -> bool:
+    return bool(session) and bool(dict.get(session, "_permanent"))
 
 
 def _signer(config: SessionConfig) -> PlainSigner:

@@ -275,8 +275,16 @@ class LoginManager:
             user = await self._call(self.user_callback, connection, user_id)
             if user is not None:
                 session["_user_id"], session["_fresh"] = user_id, False
+                self.regenerate(session)
                 self._identify(connection)
         return user
+
+    def regenerate(self, session: Any) -> None:
+        """
+        Give *session* a new id, if a server keeps it, and this is configured: somebody logs in.
+        """
+        if self.regenerate_session and hasattr(session, "regenerate"):
+            session.regenerate()
 
     def new_anonymous_user(self) -> Any:
         """

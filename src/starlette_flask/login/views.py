@@ -54,8 +54,7 @@ def login_user(
         session["_remember"] = "set"
         if duration is not None:
             session["_remember_seconds"] = duration.total_seconds()
-    if visit.manager.regenerate_session and hasattr(session, "regenerate"):
-        session.regenerate()
+    visit.manager.regenerate(session)
     _set_user(request, visit, user)
     return True
 

@@ -263,6 +263,17 @@ def load_pickle(record: bytes, loads: Any) -> dict[str, Any]:
     return data
 
 
+def hide_parameters(error: BaseException) -> None:
+    """
+    Keep a session's id and data out of the text of SQLAlchemy's errors, which somebody may log.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if hasattr(cause, "hide_parameters"):
+            cause.hide_parameters = True
+        cause = cause.__cause__ or cause.__context__
+
+
 def need(module: str, extra: str) -> Any:
     """
     Import what an extra of this package installs.

@@ -6,22 +6,20 @@ import copy
 import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import anyio.to_thread
 from markupsafe import Markup
 
-from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError, load_pickle, need
+from starlette_flask.stores.threads import in_thread
 
 if TYPE_CHECKING:
     from cachelib.base import BaseCache
-
-T = TypeVar("T")
 
 # What a plain session may hold that pickle writes as a call, besides what _STAND_INS holds.
 _PLAIN_CLASSES = frozenset(
@@ -74,6 +72,7 @@ class CacheLibStore(SessionStore):
         options: Those of `SessionStore`.
 
     Raises:
+        ConfigError: *cache* doesn't keep pickles.
         ConfigTypeError: *cache* isn't one.
     """
 
@@ -88,37 +87,50 @@ class CacheLibStore(SessionStore):
             )
         self.cache = cache
         self._raw_cache = copy.copy(cache)
-        self._raw_cache.serializer = _Raw()
-        self._lock = Lock()
+        self._raw_cache.serializer = _Raw(_mark_of(cache))
+        # Some for all keys: one file that can't be read makes cachelib wait, and not everybody with it.
+        self._locks = [Lock() for _ in range(64)]
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
-        return await _in_thread(partial(self._read, key, refresh))
+        return await in_thread(partial(self._read, key, refresh))
 
     async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
-        return await _in_thread(partial(self._write, key, record, lifetime, seen))
+        return await in_thread(partial(self._write, key, record, lifetime, seen))
 
     async def delete(self, key: str) -> None:
-        await _in_thread(partial(self.cache.delete, key))
+        await in_thread(partial(self._delete, key))
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
-        return pickle.dumps(dict(data), pickle.HIGHEST_PROTOCOL)
+        if self.allow_pickle:
+            return pickle.dumps(dict(data), pickle.HIGHEST_PROTOCOL)
+        record = io.BytesIO()
+        _PlainPickler(record, pickle.HIGHEST_PROTOCOL).dump(dict(data))
+        return record.getvalue()
 
     def decode(self, record: bytes) -> dict[str, Any]:
         return load_pickle(record, pickle.loads if self.allow_pickle else load_plain)
 
     def _read(self, key: str, refresh: int | None) -> bytes | None:
-        with self._lock:
+        with self._lock(key):
             record: bytes | None = self._raw_cache.get(key)
             if record is not None and refresh is not None:
                 self._set(key, record, refresh)
             return record
 
     def _write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
-        with self._lock:
+        with self._lock(key):
             if self._raw_cache.get(key) != seen:
                 return False
             self._set(key, record, lifetime)
             return True
+
+    def _delete(self, key: str) -> None:
+        with self._lock(key):
+            if not self.cache.delete(key) and self._raw_cache.get(key) is not None:
+                raise StoreError("cachelib couldn't delete the record; its own log says why")
+
+    def _lock(self, key: str) -> Lock:
+        return self._locks[hash(key) % len(self._locks)]
 
     def _set(self, key: str, record: bytes, lifetime: int) -> None:
         # cachelib says with False what others raise.
@@ -151,7 +163,13 @@ class FileSystemStore(CacheLibStore):
 class _Raw:
     """
     In the place of a cache's serializer: hands records out as they are.
+
+    Args:
+        mark: What cachelib writes before a pickle.
     """
+
+    def __init__(self, mark: bytes) -> None:
+        self._mark = mark
 
     def load(self, file: io.BufferedReader) -> Any:
         record = file.read()
@@ -165,11 +183,39 @@ class _Raw:
         file.write(self.dumps(value))
 
     def loads(self, record: bytes | None) -> Any:
-        # Those of servers mark a pickle (cachelib.serializers.BaseRedisSerializer).
-        return record[1:] if record is not None and record.startswith(b"!") else record
+        return None if record is None else record.removeprefix(self._mark)
 
     def dumps(self, value: Any) -> bytes:
-        return value if isinstance(value, bytes) else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        return self._mark + value if isinstance(value, bytes) else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def _mark_of(cache: Any) -> bytes:
+    """
+    Return what a cache writes before a pickle.
+
+    Raises:
+        ConfigError: It doesn't write pickles.
+    """
+    base = need("cachelib.serializers", CacheLibStore.extra)
+    serializer = getattr(cache, "serializer", None)
+    kinds = {base.BaseSerializer: b"", base.BaseRedisSerializer: b"!"}
+    for kind, mark in kinds.items():
+        if isinstance(serializer, kind) and type(serializer).loads is kind.loads and type(serializer).load is kind.load:
+            return mark
+    raise ConfigError(
+        f"{type(cache).__qualname__} doesn't keep pickles, as those of cachelib do; ask the Flask app itself for its"
+        " sessions: SessionMiddleware(app, store=FlaskInterfaceStore(flask_app))"
+    )
+
+
+class _PlainPickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        # Asked of what isn't built in: what couldn't be read again isn't written.
+        kind = obj if isinstance(obj, type) else type(obj)
+        name = (kind.__module__, kind.__qualname__)
+        if name not in _PLAIN_CLASSES and name not in _STAND_INS:
+            raise TypeError(f"a session can't hold {'.'.join(name)}; give a plain value (or allow_pickle=True)")
+        return NotImplemented
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -190,7 +236,3 @@ def load_plain(record: bytes) -> Any:
         Exception: It is no pickle.
     """
     return _PlainUnpickler(io.BytesIO(record)).load()
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)

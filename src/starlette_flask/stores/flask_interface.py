@@ -9,7 +9,6 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import anyio.to_thread
 from starlette.types import Scope
 
 from starlette_flask.exceptions import ConfigTypeError
@@ -17,7 +16,8 @@ from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
 from starlette_flask.log import log_late_change
 from starlette_flask.session import Session, find_answer, without_answer
-from starlette_flask.stores.base import SessionKeeper, StoreError
+from starlette_flask.stores.base import SessionKeeper, StoreError, hide_parameters
+from starlette_flask.stores.threads import in_thread
 from starlette_flask.wsgi import build_environ
 
 if TYPE_CHECKING:
@@ -215,8 +215,9 @@ class _InterfaceSessions:
     async def _call(self, function: Callable[[], T]) -> T:
         try:
             with anyio.fail_after(self._store.timeout):
-                return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+                return await in_thread(function)
         except Exception as exc:  # whatever the interface raises
+            hide_parameters(exc)
             raise StoreError("the session interface failed") from exc
 
 

@@ -152,7 +152,10 @@ def _sqlalchemy(app: Any, interface: Any, options: dict[str, Any]) -> SessionSto
 def _cachelib(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
     from starlette_flask.stores.cachelib import CacheLibStore
 
-    return CacheLibStore(interface.cache, **options)
+    try:
+        return CacheLibStore(interface.cache, **options)
+    except ConfigError:  # it keeps something else than pickles
+        return None
 
 
 _BUILDERS = {

@@ -57,8 +57,8 @@ class SQLAlchemyStore(SessionStore):
     async def read(self, key: str, refresh: int | None) -> bytes | None:
         sql, columns, now = self._sql, self.table.c, _now()
         is_it = sql.and_(columns.session_id == key, columns.expiry > now)
+        await self._make_table()
         async with self.engine.begin() as connection:
-            await self._make_table(connection)
             record: bytes | None = await connection.scalar(sql.select(columns.data).where(is_it))
             if record is not None and refresh is not None:
                 end = now + timedelta(seconds=refresh)
@@ -69,8 +69,8 @@ class SQLAlchemyStore(SessionStore):
         sql, columns, now = self._sql, self.table.c, _now()
         values = {"data": record, "expiry": now + timedelta(seconds=lifetime)}
         is_it = columns.session_id == key
+        await self._make_table()
         async with self.engine.begin() as connection:
-            await self._make_table(connection)
             if seen is not None:
                 found = sql.and_(is_it, columns.data == seen, columns.expiry > now)
                 result = await connection.execute(sql.update(self.table).where(found).values(values))
@@ -84,23 +84,33 @@ class SQLAlchemyStore(SessionStore):
         return True
 
     async def delete(self, key: str) -> None:
+        await self._make_table()
         async with self.engine.begin() as connection:
-            await self._make_table(connection)
             await connection.execute(self._sql.delete(self.table).where(self.table.c.session_id == key))
 
     async def delete_expired(self) -> int:
         """
         Delete the records whose time is over, and return how many.
         """
+        await self._make_table()
         async with self.engine.begin() as connection:
-            await self._make_table(connection)
             expired = self._sql.delete(self.table).where(self.table.c.expiry <= _now())
             return int((await connection.execute(expired)).rowcount)
 
-    async def _make_table(self, connection: Any) -> None:
-        if not self._is_made:
-            await connection.run_sync(self.table.create, checkfirst=True)
-            self._is_made = True
+    async def _make_table(self) -> None:
+        if self._is_made:
+            return
+        try:
+            async with self.engine.begin() as connection:
+                await connection.run_sync(self.table.create, checkfirst=True)
+        except self._sql.exc.DBAPIError:
+            async with self.engine.connect() as connection:
+                if not await connection.run_sync(self._has_table):
+                    raise
+        self._is_made = True  # or somebody else has made it at the same moment
+
+    def _has_table(self, connection: Any) -> bool:
+        return bool(self._sql.inspect(connection).has_table(self.table.name, schema=self.table.schema))
 
 
 def _table(sql: Any, name: str, schema: str | None, sequence: str | None) -> "Table":
