@@ -112,7 +112,7 @@ def log_store_failed(doing: str, error: BaseException) -> None:
     cause = error.__cause__
     while cause is not None and len(names) < 5:
         names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__
     logger.error(
         "The session store failed at %s (%s): the request is answered with 503.%s",
         doing,

@@ -47,6 +47,7 @@ class StoredSession(Session):
     _base: bytes | None = None
     # The id that the browser has.
     _sent_sid: str | None = None
+    _is_login = False
 
     def __bool__(self) -> bool:
         return len(self) > ("_permanent" in self)
@@ -56,13 +57,18 @@ class StoredSession(Session):
         super().clear()
         self["_permanent"] = is_permanent
 
-    def regenerate(self) -> None:
+    def regenerate(self, *, is_login: bool = False) -> None:
         """
         Give the session a new id, and forget the old one, so that whoever knew that knows nothing.
 
         `sid` is new at once. Before the response starts, the record is written under it, and the old one deleted.
         `starlette_flask.login.login_user` calls this.
+
+        Args:
+            is_login: Somebody has just proved who they are: what the session holds comes along even if another request
+                has ended it meanwhile, as the first click does on a login's button that is clicked twice.
         """
+        self._is_login = self._is_login or is_login
         self.sid = secrets.token_urlsafe(self._store.sid_length)
         if self:
             self.mark_modified()
@@ -147,6 +153,10 @@ class ServerSessions:
             elif session.accessed:
                 headers = headers.copy()
                 add_vary(headers)
+            if answer is not None and (sid := self._sid_in(answer)) is not None:
+                session.sid = session._sent_sid = sid  # what is changed from here on is written there
+            elif answer == b"":
+                session._sent_sid = None
         else:
             headers = without_answer(config, headers, path)
             data = await (self._write(session) if answer is None else self._write_after(session, answer))
@@ -258,7 +268,10 @@ class ServerSessions:
                     log_ended_meanwhile()
                     session._sent_sid = None
                     return None
-                data = merge(base, ours, self._content_of(seen), store.encode)
+                if seen is None and session._is_login and source != target:
+                    data = ours
+                else:
+                    data = merge(base, ours, self._content_of(seen), store.encode)
                 if not data.keys() - {"_permanent"}:
                     if seen is not None and source is not None:
                         await self._delete(source)

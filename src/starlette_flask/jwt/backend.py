@@ -33,7 +33,7 @@ class JWTBackend(AuthenticationBackend):
         try:
             claims = await self._verify(connection=connection)
         except JWTError:
-            return None
+            claims = self.manager.forget(connection)
         if not claims:
             return None
         user = None

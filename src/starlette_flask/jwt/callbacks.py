@@ -125,7 +125,8 @@ class Callbacks:
         return self._register("user_lookup_error_loader", callback)
 
     def _register(self, name: str, callback: C) -> C:
-        if name in _SYNC and inspect.iscoroutinefunction(callback):
+        call = getattr(callback, "__call__", None)  # noqa: B004  # of an object that can be called
+        if name in _SYNC and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)):
             raise ConfigTypeError(f"what {name} registers must be a plain function: tokens are made without waiting")
         self._callbacks[name] = callback
         return callback

@@ -3,7 +3,9 @@ Every JWT_* setting in one frozen object.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
@@ -24,6 +26,7 @@ except ImportError as exc:
 LOCATIONS = ("headers", "cookies", "query_string", "json")
 """Where a token may be."""
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SESSION_SECONDS = 31540000  # a year, or so: flask_jwt_extended.config.cookie_max_age (4.7)
 
 
@@ -141,32 +144,48 @@ class JWTConfig:
         for name in _TEXTS:
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigTypeError(f"{name} must be a name, not {getattr(self, name)!r}")
+            if name.endswith("header_name") and not _HEADER_NAME.fullmatch(getattr(self, name)):
+                raise ConfigError(f"{name}={getattr(self, name)!r} is no name of a header (RFC 9110, section 5.1)")
+        if not isinstance(self.header_type, (str, type(None))):
+            raise ConfigTypeError(f"header_type must be str or None, not {self.header_type!r}")
+        if self.header_type and not _HEADER_NAME.fullmatch(self.header_type):
+            raise ConfigError(f"header_type={self.header_type!r} must be one word; what comes after it is the token")
+        if not isinstance(self.cookie_domain, (str, type(None))):
+            raise ConfigTypeError(f"cookie_domain must be str or None, not {self.cookie_domain!r}")
         if not isinstance(self.query_string_value_prefix, str):
             raise ConfigTypeError(f"query_string_value_prefix must be str, not {self.query_string_value_prefix!r}")
         set_field(self, "header_type", self.header_type or "")
         set_field(self, "token_location", locations(self.token_location, "token_location"))
         set_field(self, "csrf_methods", names(self.csrf_methods, "csrf_methods"))
-        set_field(self, "access_token_expires", _lifetime(self.access_token_expires, "access_token_expires"))
-        set_field(self, "refresh_token_expires", _lifetime(self.refresh_token_expires, "refresh_token_expires"))
+        for name in ("access_token_expires", "refresh_token_expires"):
+            set_field(self, name, _lifetime(getattr(self, name), name))
         set_field(self, "cookie_max_age", None if self.session_cookie else _SESSION_SECONDS)
         if type(self.decode_leeway) not in (int, float, timedelta):
             raise ConfigTypeError(f"decode_leeway must be seconds or a timedelta, not {self.decode_leeway!r}")
+        if isinstance(self.decode_leeway, float) and not math.isfinite(self.decode_leeway):
+            raise ConfigError(f"with decode_leeway={self.decode_leeway} no token would ever expire; give seconds")
         for name in ("decode_audience", "decode_issuer", "encode_audience"):
-            _check_texts(getattr(self, name), name, "a set" if name == "encode_audience" else "")
+            if not isinstance(getattr(self, name), (str, type(None))):
+                set_field(self, name, _texts(getattr(self, name), name, name != "encode_audience"))
         if not isinstance(self.encode_issuer, (str, type(None))):
             raise ConfigTypeError(f"encode_issuer must be str, not {self.encode_issuer!r}")
         self._check_keys()
-        for is_refresh in (False, True):
-            for cookie in (self.token_cookie(is_refresh), self.csrf_cookie(is_refresh)):
-                refusal = cookie.browser_refusal()
-                if refusal and "cookies" in self.token_location:
+        cookies = [make(is_refresh) for is_refresh in (False, True) for make in (self.token_cookie, self.csrf_cookie)]
+        if "cookies" in self.token_location:
+            for cookie in cookies:
+                if refusal := cookie.browser_refusal():
                     raise ConfigError(refusal.replace("https_only=True (SESSION_COOKIE_SECURE)", "cookie_secure=True"))
+            if len({(cookie.name, cookie.path) for cookie in cookies}) < len(cookies):
+                raise ConfigError("two of the cookies have one name and path, and would replace each other; rename one")
 
     def _check_keys(self) -> None:
         set_field = object.__setattr__
         known = get_default_algorithms()
-        if isinstance(self.secret_key, Secret):
-            set_field(self, "secret_key", str(self.secret_key))
+        for name in ("secret_key", "private_key", "public_key"):
+            if isinstance(getattr(self, name), Secret):
+                set_field(self, name, str(getattr(self, name)))
+        if not isinstance(self.algorithm, str):
+            raise ConfigTypeError(f"algorithm must be a name, not {self.algorithm!r}")
         more = () if not self.decode_algorithms else names(self.decode_algorithms, "decode_algorithms")
         set_field(self, "decode_algorithms", more)
         usable = known.keys() - {"none"}
@@ -183,10 +202,12 @@ class JWTConfig:
             keys = {"secret_key": self.secret_key}
         for name, key in keys.items():
             try:
-                if key:
-                    known[self.algorithm].prepare_key(key)
+                prepared = known[self.algorithm].prepare_key(key) if key else None
             except Exception as exc:  # of cryptography, too; the text may quote the key
                 raise ConfigError(f"{name} is no key for {self.algorithm} ({type(exc).__name__})") from None
+            use = {"public_key": "verify", "private_key": "sign"}.get(name, "")
+            if prepared is not None and self.algorithm[:2] in ("RS", "PS") and not hasattr(prepared, use):
+                raise ConfigError(f"{name} is the other one of the pair; give the key that can {use}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], **keywords: Any) -> "JWTConfig":
@@ -277,12 +298,12 @@ def locations(value: Any, what: str) -> tuple[str, ...]:
     return tuple(each for each in LOCATIONS if each in listed) if isinstance(value, (set, frozenset)) else listed
 
 
-def _lifetime(value: Any, what: str) -> timedelta | None:
+def _lifetime(value: Any, what: str) -> timedelta | Literal[False]:
     if value is False:
-        return None
-    if type(value) is int:
-        value = timedelta(seconds=value)
+        return False
     try:
+        if type(value) is int:
+            value = timedelta(seconds=value)
         datetime.now(timezone.utc) + value
     except (TypeError, OverflowError) as exc:
         raise ConfigTypeError(f"{what} must be a timedelta, whole seconds, or False, not {value!r}") from exc
@@ -290,11 +311,12 @@ def _lifetime(value: Any, what: str) -> timedelta | None:
     return lifetime
 
 
-def _check_texts(value: Any, what: str, but: str) -> None:
-    if value is None or isinstance(value, str):
-        return
-    if not isinstance(value, Iterable) or (but and isinstance(value, (set, frozenset))):
+def _texts(value: Any, what: str, may_be_set: bool) -> tuple[str, ...]:
+    is_list = isinstance(value, Iterable) and not isinstance(value, bytes)
+    listed = tuple(value) if is_list else ()
+    if not is_list or not all(isinstance(each, str) for each in listed) or (isinstance(value, Set) and not may_be_set):
         raise ConfigTypeError(f"{what} must be str or a list of str, not {value!r}")
+    return listed
 
 
 __all__ = ["LOCATIONS", "JWTConfig", "jwt", "locations"]

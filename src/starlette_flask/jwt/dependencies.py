@@ -3,6 +3,7 @@ A verification as a FastAPI dependency that shows in OpenAPI, and as Starlette's
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -66,4 +67,7 @@ def _scheme(config: JWTConfig, location: str, is_refresh: bool) -> Any:
         "cookies": (APIKeyIn.cookie, config.token_cookie(is_refresh).name),
         "query_string": (APIKeyIn.query, config.query_string_name),
     }[location]
-    return _Scheme(f"JWT in {where.value} {name}", APIKey.model_validate({"in": where, "name": name}))
+    # A key of OpenAPI's components may hold no other characters.
+    return _Scheme(
+        f"JWT-{where.value}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)}", APIKey.model_validate({"in": where, "name": name})
+    )

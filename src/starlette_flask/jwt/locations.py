@@ -10,9 +10,11 @@ from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Message
 
+from starlette_flask.csrf import CSRFError as OriginError
+from starlette_flask.csrf import validate_origin
 from starlette_flask.jwt.config import JWTConfig
 from starlette_flask.jwt.errors import (
     CSRFError,
@@ -81,7 +83,13 @@ async def _in_cookies(config: JWTConfig, connection: HTTPConnection, is_refresh:
     if not value:
         raise NoAuthorizationError(f"Missing cookie {cookie.name}")
     csrf_value = None
-    if config.cookie_csrf_protect and connection.scope.get("method", "GET") in config.csrf_methods:
+    if config.cookie_csrf_protect and connection.scope["type"] == "websocket":
+        try:
+            validate_origin(connection, ())  # a page of any site can open one, and brings the cookie
+        except OriginError as exc:
+            raise CSRFError("The WebSocket is opened by a page of another site") from exc
+    method = connection.scope.get("method", "GET").upper()  # a handshake is a GET
+    if config.cookie_csrf_protect and method in config.csrf_methods:
         csrf_value = await _csrf_value(config, connection, is_refresh)
         if not csrf_value:
             raise CSRFError("Missing CSRF value")
@@ -100,6 +108,8 @@ async def _csrf_value(config: JWTConfig, connection: HTTPConnection, is_refresh:
 async def _form_values(request: Request, name: str) -> list[Any]:
     try:
         body = await request.body()
+    except ClientDisconnect:
+        return []
     except RuntimeError:  # FastAPI has read the form already, for the view
         return (await request.form()).getlist(name)
 
@@ -109,12 +119,12 @@ async def _form_values(request: Request, name: str) -> list[Any]:
     try:  # with a request of our own, so that the view has its own files, and these are closed
         async with Request(request.scope, receive).form() as form:
             return form.getlist(name)
-    except (HTTPException, MultiPartException):
+    except (HTTPException, MultiPartException, ValueError):  # of parsers, and for text that isn't in its own charset
         return []
 
 
 def _in_query_string(config: JWTConfig, connection: HTTPConnection) -> str:
-    pairs = parse_qsl(connection.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    pairs = parse_qsl(connection.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     value = next((value for name, value in pairs if name == config.query_string_name), "")
     if not value:
         raise NoAuthorizationError(f"Missing query parameter {config.query_string_name}")
@@ -133,7 +143,7 @@ async def _in_json(config: JWTConfig, connection: HTTPConnection, is_refresh: bo
     missing = NoAuthorizationError(f"Missing key {key!r} in the JSON body")
     try:
         content = json.loads(await connection.body())
-    except ValueError as exc:
+    except (ClientDisconnect, ValueError) as exc:
         raise missing from exc
     except RecursionError as exc:
         raise InvalidTokenError("The JSON body is nested too deep") from exc

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Annotated, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.formats.cookies import MAX_COOKIE_BYTES, Cookie, quoted
@@ -31,6 +31,10 @@ from starlette_flask.middleware.refusal import refuse
 SCOPE_KEY = "starlette_flask.jwt"
 
 
+# PyJWT takes 0.14 s for a MiB.
+_LARGE_BYTES = 64 * 1024
+
+
 @dataclass
 class Verified:
     """
@@ -40,7 +44,16 @@ class Verified:
     header: Claims = field(default_factory=dict)
     claims: Claims = field(default_factory=dict)
     user: Any = None
-    location: str | None = None
+
+
+class _NotADependency:
+    """
+    Makes FastAPI refuse ``Depends(manager.jwt_required)``: without its parentheses a route would be open to all.
+    """
+
+    @staticmethod
+    def __get_pydantic_core_schema__(*args: Any) -> Any:
+        raise ConfigTypeError("write Depends(manager.jwt_required()): without the parentheses nothing is required")
 
 
 class JWTManager(Callbacks):
@@ -71,6 +84,10 @@ class JWTManager(Callbacks):
     """
 
     def __init__(self, config: JWTConfig | None = None, **keywords: Any) -> None:
+        if not isinstance(config, (JWTConfig, type(None))):
+            raise ConfigTypeError(
+                f"config must be a JWTConfig, not {type(config).__name__}; for a Flask app: JWTManager.from_flask(app)"
+            )
         if config is not None and keywords:
             raise ConfigError(f"config says it all; drop it or {', '.join(keywords)}")
         if unknown := keywords.keys() - inspect.signature(JWTConfig).parameters.keys():
@@ -214,7 +231,13 @@ class JWTManager(Callbacks):
 
     def _key_for(self, header: Claims, claims: Claims) -> Any:
         if "decode_key_loader" in self._callbacks:
-            return self._ask("decode_key_loader", header, claims)
+            try:
+                found = self._ask("decode_key_loader", header, claims)
+            except LookupError as exc:  # KEYS[header["kid"]], of a token that anybody may have written
+                raise errors.InvalidTokenError("There is no key for the token") from exc
+            if found is None or found in ("", b""):  # an empty key is one that everybody has
+                raise errors.InvalidTokenError("There is no key for the token")
+            return found
         config = self.config
         key = config.public_key if config.is_asymmetric else config.secret_key
         if not key:
@@ -259,7 +282,7 @@ class JWTManager(Callbacks):
         optional: bool = False,
         fresh: bool = False,
         refresh: bool = False,
-        locations: str | Iterable[str] | None = None,
+        locations: Annotated[str | Iterable[str] | None, _NotADependency()] = None,
         verify_type: bool = True,
         skip_revocation_check: bool = False,
     ) -> Callable[..., Any]:
@@ -282,7 +305,7 @@ class JWTManager(Callbacks):
         where = checked_locations(locations, "locations") if locations else tuple(self.config.token_location)
 
         async def verify(connection: HTTPConnection) -> dict[str, Any]:
-            if connection.scope.get("method") == "OPTIONS":
+            if connection.scope.get("method", "GET").upper() == "OPTIONS":
                 return {}
             with self._answering():
                 try:
@@ -316,7 +339,8 @@ class JWTManager(Callbacks):
         skip_revocation_check: bool,
     ) -> tuple[Claims, Claims]:
         encoded, csrf_value = await find_token(self.config, connection, where, refresh)
-        if isinstance(self._callbacks.get("decode_key_loader"), InFlask):
+        # A callback may ask a server for the key, and a token of a body may be as large as that.
+        if "decode_key_loader" in self._callbacks or (isinstance(encoded, str) and len(encoded) > _LARGE_BYTES):
             header, claims = await run_in_threadpool(self._decode, encoded, csrf_value)
         else:
             header, claims = self._decode(encoded, csrf_value)
@@ -385,6 +409,13 @@ class JWTManager(Callbacks):
         if verified.claims and not self.looks_up_users:
             raise RuntimeError("nobody looks up users; decorate a function with manager.user_lookup_loader")
         return verified.user
+
+    def forget(self, request: HTTPConnection) -> dict[str, Any]:
+        """
+        Treat the request as one without a token, and return its claims: none.
+        """
+        request.scope.setdefault(SCOPE_KEY, {})[self] = Verified()
+        return {}
 
     def _verified_of(self, request: HTTPConnection) -> Verified:
         verified: Verified | None = request.scope.get(SCOPE_KEY, {}).get(self)
@@ -507,11 +538,16 @@ class JWTManager(Callbacks):
         if isinstance(callback, InFlask):
             return await run_in_threadpool(callback.respond, connection, *args)
         answer = await self._wait_for(error.loader, connection, *args)
+        if isinstance(answer, tuple) and len(answer) == 2:  # content and status, as in Flask
+            return JSONResponse(*answer)
         return answer if isinstance(answer, Response) else JSONResponse(answer, error.status_code)
 
 
 async def _deny(websocket: WebSocket, response: Response) -> None:
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+    if websocket.application_state is not WebSocketState.CONNECTING:  # accepted already; the token was in a message
+        if websocket.application_state is WebSocketState.CONNECTED:
+            await websocket.close(1008, "The token isn't accepted")
+    elif "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(response)
     else:
         await refuse(websocket.scope, websocket.send, response.status_code, "The token isn't accepted")

@@ -2,6 +2,7 @@
 What a Flask app has registered with Flask-JWT-Extended, for this side. Flask isn't imported.
 """
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.exchange import context_for_app
 from starlette_flask.jwt.errors import JWTError
 from starlette_flask.mounted import SharedSession, call_in_request
@@ -88,13 +90,24 @@ class InFlask:
 def callbacks_of(app: Any, theirs: Any) -> dict[str, InFlask]:
     """
     Return the callbacks that a Flask app has registered itself, by the names of the decorators.
+
+    Raises:
+        ConfigError: It isn't known where this version keeps them.
+        ConfigTypeError: One is a coroutine.
     """
     shared_session = SharedSession(app)
-    found = {name: getattr(theirs, attribute, None) for name, attribute in _ATTRIBUTES.items()}
+    if missing := [attribute for attribute in _ATTRIBUTES.values() if not hasattr(theirs, attribute)]:
+        raise ConfigError(
+            f"the app's Flask-JWT-Extended isn't one of 4.7, it has no {missing[0]}: its callbacks can't be taken over;"
+            " use JWTManager.from_mapping(app.config), and register them"
+        )
+    found = {name: getattr(theirs, attribute) for name, attribute in _ATTRIBUTES.items()}
+    if broken := [name for name, callback in found.items() if inspect.iscoroutinefunction(callback)]:
+        raise ConfigTypeError(f"the app's {broken[0]} is a coroutine, which Flask-JWT-Extended doesn't wait for")
     return {
         name: InFlask(shared_session, callback)
         for name, callback in found.items()
-        if callback is not None and callback.__module__ != "flask_jwt_extended.default_callbacks"
+        if callback is not None and getattr(callback, "__module__", None) != "flask_jwt_extended.default_callbacks"
     }
 
 

@@ -284,7 +284,7 @@ class LoginManager:
         Give *session* a new id, if a server keeps it, and this is configured: somebody logs in.
         """
         if self.regenerate_session and hasattr(session, "regenerate"):
-            session.regenerate()
+            session.regenerate(is_login=True)
 
     def new_anonymous_user(self) -> Any:
         """

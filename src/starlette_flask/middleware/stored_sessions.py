@@ -4,6 +4,7 @@ A request whose session a server keeps: asked before the app, and told before th
 
 from typing import Any
 
+import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlette_flask.log import log_lost_late, log_store_failed
@@ -58,6 +59,7 @@ async def serve_stored(app: ASGIApp, keeper: SessionKeeper[Any], scope: Scope, r
     finally:
         if is_saving_late:  # an app that fails before it answers has changed nothing
             try:
-                await keeper.save_late(session)
+                with anyio.CancelScope(shield=True):  # the client may be gone; the store's own timeout bounds it
+                    await keeper.save_late(session)
             except StoreError as exc:
                 log_lost_late(exc)

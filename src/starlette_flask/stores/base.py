@@ -128,23 +128,21 @@ class SessionStore(ABC):
     ) -> None:
         if not isinstance(key_prefix, str):
             raise ConfigTypeError(f"key_prefix must be str, not {type(key_prefix).__name__}")
+        if not key_prefix:
+            raise ConfigError("without key_prefix a cookie could name any key of the server; give one")
         if serialization_format not in ("msgpack", "json"):
             raise ConfigError(f"unknown serialization_format {serialization_format!r}; use 'msgpack' or 'json'")
         if type(sid_length) is not int:
             raise ConfigTypeError(f"sid_length must be a number of bytes, not {type(sid_length).__name__}")
         if sid_length < 16:
             raise ConfigError(f"sid_length={sid_length} can be guessed; use 16 bytes or more")
-        if type(timeout) not in (int, float):
-            raise ConfigTypeError(f"timeout must be seconds, not {type(timeout).__name__}")
-        if timeout <= 0:
-            raise ConfigError(f"timeout={timeout} leaves no time for an answer; use more seconds")
         self.key_prefix = key_prefix
         self.serialization_format = serialization_format
         self.sid_length = sid_length
         self.use_signer = flag(use_signer, "use_signer")
         self.permanent = flag(permanent, "permanent")
         self.allow_pickle = flag(allow_pickle, "allow_pickle")
-        self.timeout = timeout
+        self.timeout = checked_timeout(timeout)
         self._msgspec = need("msgspec", self.extra)
         first, second = self._msgspec.msgpack, self._msgspec.json
         if serialization_format == "json":
@@ -261,6 +259,18 @@ def load_pickle(record: bytes, loads: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RecordError("the record holds no dict")
     return data
+
+
+def checked_timeout(timeout: Any) -> float:
+    """
+    Return seconds to wait, if they are such.
+    """
+    if type(timeout) not in (int, float):
+        raise ConfigTypeError(f"timeout must be seconds, not {type(timeout).__name__}")
+    if not 0 < timeout < float("inf"):
+        raise ConfigError(f"timeout={timeout} leaves no time for an answer, or all; give seconds")
+    seconds: float = timeout
+    return seconds
 
 
 def hide_parameters(error: BaseException) -> None:

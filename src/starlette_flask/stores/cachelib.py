@@ -198,7 +198,8 @@ def _mark_of(cache: Any) -> bytes:
     """
     base = need("cachelib.serializers", CacheLibStore.extra)
     serializer = getattr(cache, "serializer", None)
-    kinds = {base.BaseSerializer: b"", base.BaseRedisSerializer: b"!"}
+    of_servers = getattr(base, "BaseRedisSerializer", base.RedisSerializer)  # its name before cachelib 0.14 or so
+    kinds = {of_servers: b"!", base.BaseSerializer: b""}
     for kind, mark in kinds.items():
         if isinstance(serializer, kind) and type(serializer).loads is kind.loads and type(serializer).load is kind.load:
             return mark

@@ -5,6 +5,7 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,11 +13,13 @@ import anyio
 from starlette.types import Scope
 
 from starlette_flask.exceptions import ConfigTypeError
+from starlette_flask.exchange import context_for_app
+from starlette_flask.flask_settings import own_interface
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
 from starlette_flask.log import log_late_change
 from starlette_flask.session import Session, find_answer, without_answer
-from starlette_flask.stores.base import SessionKeeper, StoreError, hide_parameters
+from starlette_flask.stores.base import SessionKeeper, StoreError, checked_timeout, hide_parameters
 from starlette_flask.stores.threads import in_thread
 from starlette_flask.wsgi import build_environ
 
@@ -35,7 +38,7 @@ class FlaskInterfaceStore:
 
     It is called as Flask calls it, in a thread, with a real request of the app made from this one, without its body.
     It decides of the cookie, too: its ``Set-Cookie`` is sent as it is. This takes two threads' hops for each request,
-    and Flask stays; another store takes neither.
+    and Flask stays; another store takes neither. Of two requests at the same moment the last one wins, as in Flask.
 
     Args:
         flask_app: The Flask app.
@@ -51,7 +54,7 @@ class FlaskInterfaceStore:
         if not hasattr(flask_app, "session_interface") or not hasattr(flask_app, "wsgi_app"):
             raise ConfigTypeError(f"FlaskInterfaceStore takes the Flask app itself, not {type(flask_app).__name__}")
         self.flask_app = flask_app
-        self.timeout = timeout
+        self.timeout = checked_timeout(timeout)
 
     def is_of(self, app: object, interface: object) -> bool:
         """
@@ -95,7 +98,7 @@ class InterfaceSession(Session):
         self._theirs.clear()
         dict.update(self, self._theirs)
 
-    def regenerate(self) -> None:
+    def regenerate(self, *, is_login: bool = False) -> None:
         """
         Let the interface give the session a new id when it is saved, if it can, by a method ``regenerate``.
         """
@@ -120,6 +123,12 @@ class _InterfaceSessions:
         self._app = store.flask_app
         self._config = config
         self._track_nested = track_nested
+        interface = own_interface(self._app)
+        with self._app.app_context():
+            domain, path = interface.get_cookie_domain(self._app), interface.get_cookie_path(self._app)
+            name = interface.get_cookie_name(self._app)
+        # By which an answer of the app inside is known.
+        self._their_config = replace(config, session_cookie=name, domain=domain, path=path, _is_flask=True)
 
     async def open(self, scope: Scope) -> InterfaceSession:
         session = InterfaceSession()
@@ -142,14 +151,14 @@ class _InterfaceSessions:
         return session
 
     async def save(self, session: InterfaceSession, headers: list[Header], path: str) -> list[Header]:
-        answer = find_answer(self._config, headers, path)
+        answer = find_answer(self._their_config, headers, path)
         if answer is not None and not session.modified:
             session._is_saved = True
             return headers
 
         if answer is not None:
             # The app inside has saved its own, under an id of its own perhaps: what we have changed is put into that.
-            cookie = self._config.session_cookie.encode() + b"=" + answer
+            cookie = self._their_config.session_cookie.encode() + b"=" + answer
             session._environ["HTTP_COOKIE"] = cookie.decode("latin-1") if answer else ""
 
         def save_theirs() -> list[Header]:
@@ -160,7 +169,7 @@ class _InterfaceSessions:
 
         lines = await self._call(save_theirs)
         if any(name == b"set-cookie" for name, _ in lines):
-            headers = without_answer(self._config, headers, path)
+            headers = without_answer(self._their_config, headers, path)
         for name, line in lines:
             if name == b"vary":
                 for item in line.split(b","):
@@ -172,8 +181,9 @@ class _InterfaceSessions:
         return headers
 
     async def save_late(self, session: InterfaceSession) -> None:
-        if session.modified:
+        if session.modified and (session.new or session._is_regenerated):
             log_late_change()
+        elif session.modified:
             await self._call(lambda: self._save_theirs(session))
 
     @contextmanager
@@ -215,7 +225,7 @@ class _InterfaceSessions:
     async def _call(self, function: Callable[[], T]) -> T:
         try:
             with anyio.fail_after(self._store.timeout):
-                return await in_thread(function)
+                return await in_thread(lambda: context_for_app().run(function))
         except Exception as exc:  # whatever the interface raises
             hide_parameters(exc)
             raise StoreError("the session interface failed") from exc

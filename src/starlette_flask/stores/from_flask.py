@@ -21,13 +21,13 @@ _REDIS_SETTINGS = (
     "port",
     "protocol",
     "socket_keepalive",
+    "ssl",
     "username",
 )
 # The async driver of each that SQLAlchemy has for sync code.
 _ASYNC_DRIVERS = {
     "mysql": "aiomysql",
     "mariadb": "aiomysql",
-    "oracle": "oracledb",
     "postgresql": "asyncpg",
     "sqlite": "aiosqlite",
 }
@@ -83,6 +83,7 @@ def _redis(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | 
             redis.cluster.ClusterNode(node.host, node.port) for node in client.nodes_manager.startup_nodes.values()
         ]
         settings = _settings(client.nodes_manager.connection_kwargs, "host", "port", "db")
+        settings = _taken_by(redis.RedisCluster, settings)
         return RedisStore(redis.RedisCluster(startup_nodes=nodes, **settings), **options)
     pool = client.connection_pool
     settings = _settings(pool.connection_kwargs)
@@ -92,20 +93,26 @@ def _redis(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | 
             (kwargs["host"], kwargs["port"])
             for kwargs in (each.connection_pool.connection_kwargs for each in manager.sentinels)
         ]
-        sentinel = redis.Sentinel(sentinels, sentinel_kwargs=_settings(manager.sentinel_kwargs))
+        sentinel = redis.Sentinel(sentinels, sentinel_kwargs=_taken_by(redis.Redis, _settings(manager.sentinel_kwargs)))
         choose = sentinel.master_for if pool.is_master else sentinel.slave_for
         settings = _settings(pool.connection_kwargs, "host", "port")
         if issubclass(pool.connection_class, need("redis", RedisStore.extra).SSLConnection):
             settings["ssl"] = True
-        return RedisStore(choose(pool.service_name, **settings), **options)
+        return RedisStore(choose(pool.service_name, **_taken_by(redis.Redis, settings)), **options)
     kind = getattr(redis, pool.connection_class.__name__, None)
     if kind is None:  # of the app's own
         return None
-    taken = {name for each in kind.__mro__ for name in inspect.signature(each).parameters}
+    taken = _taken_by(kind, settings)
     if any(value for name, value in settings.items() if name not in taken):  # as the stapling of OCSP
         return None
-    settings = {name: value for name, value in settings.items() if name in taken}
-    return RedisStore(redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **settings)), **options)
+    # One that waits: more requests at once than connections are no reason to refuse some.
+    new_pool = redis.BlockingConnectionPool(connection_class=kind, **taken)
+    return RedisStore(redis.Redis(connection_pool=new_pool), **options)
+
+
+def _taken_by(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
+    names = {name for each in kind.__mro__ for name in inspect.signature(each).parameters}
+    return {name: value for name, value in settings.items() if name in names}
 
 
 def _settings(given: dict[str, Any], *without: str) -> dict[str, Any]:

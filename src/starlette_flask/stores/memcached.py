@@ -94,6 +94,8 @@ class MemcachedStore(SessionStore):
             return self._client
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
+            for closed in [each for each in self._clients if each.is_closed()]:
+                del self._clients[closed]  # a client holds its loop, and would stay with it for ever
             client = await self._emcache.create_client(
                 self._addresses, timeout=self.timeout, connection_timeout=self.timeout, max_connections=10
             )
