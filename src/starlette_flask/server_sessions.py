@@ -22,7 +22,7 @@ from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.signing import PlainSigner
 from starlette_flask.log import log_ended_meanwhile, log_late_change, log_unreadable_answer
-from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, without_answer
+from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, untouched, without_answer
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError, hide_parameters
 
 # What an id may be made of: those of secrets.token_urlsafe, and the UUIDs of older versions. Anything else is unknown
@@ -80,6 +80,9 @@ class StoredSession(Session):
         pass  # it may still be saved; save_late decides
 
 
+_UntouchedStoredSession: Any = untouched(StoredSession)
+
+
 class ServerSessions:
     """
     Opens and saves the sessions of requests with a store.
@@ -106,6 +109,11 @@ class ServerSessions:
         """
         Return the session of a request: with the data of its record, or new.
         """
+        session = await self._opened(scope)
+        session.__class__ = _UntouchedStoredSession
+        return session
+
+    async def _opened(self, scope: Scope) -> StoredSession:
         session = self._new()
         value = self._config.cookie.find(scope["headers"])
         session._is_carried = value is not None
@@ -256,7 +264,7 @@ class ServerSessions:
         """
         store = self._store
         ours = dict(dict.items(session))
-        base = {} if session._base is None else store.decode(session._base)
+        base = self._new_content() if session._base is None else store.decode(session._base)
         if gives_way:
             pretend_read(session, base, ours)
         async with self._turn(source or target):
@@ -336,7 +344,8 @@ class ServerSessions:
 
 
 def _stays(session: StoredSession) -> bool:
-    return bool(session) and bool(dict.get(session, "_permanent"))
+    # Of a dict's own methods, which don't touch it.
+    return bool(dict.get(session, "_permanent")) and dict.__len__(session) > 1
 
 
 def _signer(config: SessionConfig) -> PlainSigner:

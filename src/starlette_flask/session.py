@@ -4,7 +4,7 @@ The dict that a view sees, and the rules by which it is read, written and merged
 A request opens a session with `open_session` and saves it with `save_session`, as in
 ``flask.sessions.SecureCookieSessionInterface`` (Flask 3.1).
 
-The life of a session: it begins as an `_UntouchedSession`, which knows the request's headers and has looked at nothing.
+The life of a session: it begins as an `untouched` one, which knows the request's headers and has looked at nothing.
 The first touch, reading or writing, *verifies* the cookie (finds it, checks signature and age), *loads* what it says,
 and makes the object a `Session`. From then on it notes what is changed, and which mutable values it hands out. When
 the response starts it is saved; what changes after that is reported.
@@ -273,28 +273,40 @@ class Session(dict[str, Any]):
         return bool(dict.get(self, "_permanent"))
 
 
-class _UntouchedSession(Session):
+_READERS = (
+    "__getitem__ __contains__ __iter__ __reversed__ __len__ __eq__ __ne__ __repr__ __or__ __ror__ __reduce__"
+    " get keys values items copy"
+)
+_WRITERS = "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update"
+
+
+def untouched(kind: type[Session]) -> type[Session]:
     """
-    A session that no view has touched yet. The first touch decodes the cookie and makes it a `Session`.
+    Return the class of a session that nobody has touched yet. The first touch, whatever it is, loads the session if it
+    isn't loaded, notes that it was accessed, and makes it one of *kind*.
     """
 
-    def mark_accessed(self) -> None:
-        self._load(self._config)  # type: ignore[arg-type]  # open_session, which alone makes these, has set it
-        self.__class__ = Session  # type: ignore[assignment]  # same layout, and from now on nothing but a Session
+    def mark_accessed(self: Session) -> None:
+        if not self._is_loaded:
+            self._load(config_of(self))
+        self.__class__ = kind  # same layout, and from now on nothing but that
         self.accessed = True
 
-    def mark_modified(self) -> None:
+    def mark_modified(self: Session) -> None:
         self.mark_accessed()
         self.mark_modified()
 
-    @property
-    def new(self) -> bool:
+    def new(self: Session) -> bool:
         self.mark_accessed()
         return self.new
 
+    members: dict[str, Any] = {name: _touching(kind, name) for name in (*_READERS.split(), *_WRITERS.split())}
+    members |= {"mark_accessed": mark_accessed, "mark_modified": mark_modified, "new": property(new)}
+    return type(f"_Untouched{kind.__name__}", (kind,), members)
 
-def _touching(name: str) -> Callable[..., Any]:
-    method = getattr(Session, name)
+
+def _touching(kind: type[Session], name: str) -> Callable[..., Any]:
+    method = getattr(kind, name)
 
     def touch(self: Session, *args: Any, **kwargs: Any) -> Any:
         self.mark_accessed()
@@ -303,13 +315,7 @@ def _touching(name: str) -> Callable[..., Any]:
     return touch
 
 
-_READERS = (
-    "__getitem__ __contains__ __iter__ __reversed__ __len__ __eq__ __ne__ __repr__ __or__ __ror__ __reduce__"
-    " get keys values items copy"
-)
-_WRITERS = "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update"
-for _name in (*_READERS.split(), *_WRITERS.split()):
-    setattr(_UntouchedSession, _name, _touching(_name))
+_UntouchedSession = untouched(Session)
 
 
 def open_session(reader: CookieReader, scope: Scope, lazy: bool = True, track_nested: bool = True) -> Session:

@@ -18,7 +18,7 @@ from starlette_flask.flask_settings import own_interface
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
 from starlette_flask.log import log_late_change
-from starlette_flask.session import Session, find_answer, without_answer
+from starlette_flask.session import Session, find_answer, untouched, without_answer
 from starlette_flask.stores.base import SessionKeeper, StoreError, checked_timeout, hide_parameters
 from starlette_flask.stores.threads import in_thread
 from starlette_flask.wsgi import build_environ
@@ -113,6 +113,8 @@ class InterfaceSession(Session):
         pass  # save_late decides
 
 
+_UntouchedInterfaceSession: Any = untouched(InterfaceSession)
+
 # Only compares: what can't be written in JSON is taken for changed.
 _AS_WRITTEN = TaggedJSONSerializer()
 
@@ -148,6 +150,7 @@ class _InterfaceSessions:
                 session._payload = b"" if session._theirs and not getattr(session._theirs, "new", False) else None
 
         await self._call(open_theirs)
+        session.__class__ = _UntouchedInterfaceSession
         return session
 
     async def save(self, session: InterfaceSession, headers: list[Header], path: str) -> list[Header]:
