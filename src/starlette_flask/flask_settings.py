@@ -77,7 +77,10 @@ def ask_app(app: FlaskApp) -> tuple[dict[str, Any], dict[str, Any]]:
             }
             if store is not None:
                 settings["SESSION_COOKIE_PARTITIONED"] = False  # which Flask-Session never says
-                signing = {"store": store, "secret_key": app.secret_key if store.use_signer else None}
+                signing = {"store": store}
+                if store.use_signer:
+                    signing["secret_key"] = app.secret_key
+                    signing["secret_key_fallbacks"] = app.config.get("SECRET_KEY_FALLBACKS")
             else:
                 signing = _ask_serializer(app, interface.get_signing_serializer(app))
     except ConfigError:
