@@ -48,8 +48,10 @@ class MemcachedStore(SessionStore):
         listed: Any = [servers] if isinstance(servers, str) else servers
         if isinstance(listed, self._emcache.Client):
             self._client = listed
-        else:
+        elif isinstance(listed, Iterable) and not isinstance(listed, bytes):
             self._addresses = [self._address(server) for server in listed]
+        if self._client is None and not self._addresses:
+            raise ConfigTypeError(f"MemcachedStore takes 'host:port', a list of such, or a client, not {servers!r}")
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
         client = await self._connected()
@@ -87,7 +89,7 @@ class MemcachedStore(SessionStore):
         host, _, port = server.rpartition(":")
         if not host or not port.isdecimal():
             raise ConfigError(f"{server!r} is no server of memcached; write it as 'host:port'")
-        return self._emcache.MemcachedHostAddress(host, int(port))
+        return self._emcache.MemcachedHostAddress(host.strip("[]"), int(port))
 
     async def _connected(self) -> Any:
         if self._client is not None:

@@ -75,7 +75,7 @@ class SQLAlchemyStore(SessionStore):
                 found = sql.and_(is_it, columns.data == seen, columns.expiry > now)
                 result = await connection.execute(sql.update(self.table).where(found).values(values))
                 return bool(result.rowcount)
-            await connection.execute(sql.delete(self.table).where(is_it, columns.expiry <= now))
+            await connection.execute(sql.delete(self.table).where(is_it, self._is_over(now)))
             try:
                 await connection.execute(sql.insert(self.table).values(session_id=key, **values))
             except sql.exc.IntegrityError:  # somebody else has written it
@@ -94,8 +94,12 @@ class SQLAlchemyStore(SessionStore):
         """
         await self._make_table()
         async with self.engine.begin() as connection:
-            expired = self._sql.delete(self.table).where(self.table.c.expiry <= _now())
+            expired = self._sql.delete(self.table).where(self._is_over(_now()))
             return int((await connection.execute(expired)).rowcount)
+
+    def _is_over(self, now: datetime) -> Any:
+        # Flask-Session's own are never without a date, and it takes one without for over.
+        return self._sql.or_(self.table.c.expiry.is_(None), self.table.c.expiry <= now)
 
     async def _make_table(self) -> None:
         if self._is_made:
