@@ -17,7 +17,7 @@ from starlette_flask.exchange import context_for_app
 from starlette_flask.flask_settings import own_interface
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
-from starlette_flask.log import log_late_change
+from starlette_flask.log import log_ended_meanwhile, log_late_change
 from starlette_flask.session import Session, find_answer, untouched, without_answer
 from starlette_flask.stores.base import SessionKeeper, StoreError, checked_timeout, hide_parameters
 from starlette_flask.stores.threads import in_thread
@@ -157,6 +157,8 @@ class _InterfaceSessions:
         answer = find_answer(self._their_config, headers, path)
         if answer is not None and not session.modified:
             session._is_saved = True
+            if session.accessed:
+                add_vary(headers)
             return headers
 
         if answer is not None:
@@ -186,8 +188,18 @@ class _InterfaceSessions:
     async def save_late(self, session: InterfaceSession) -> None:
         if session.modified and (session.new or session._is_regenerated):
             log_late_change()
-        elif session.modified:
-            await self._call(lambda: self._save_theirs(session))
+        elif session.modified and not await self._call(lambda: self._save_late(session)):
+            log_ended_meanwhile()
+
+    def _save_late(self, session: InterfaceSession) -> bool:
+        # It may be hours later. What is there now is changed, and not brought back if it has been ended.
+        was = session._theirs
+        with self._opened(session):
+            is_same = getattr(session._theirs, "sid", None) == getattr(was, "sid", None)
+        if is_same and (session._theirs or not was):
+            self._save_theirs(session)
+            return True
+        return False
 
     @contextmanager
     def _opened(self, session: InterfaceSession) -> Iterator[None]:
