@@ -243,12 +243,16 @@ class ServerSessions:
         if answer and sid is None:
             log_unreadable_answer(self._config.session_cookie)
             return await self._write(session)
-        is_regenerated = session._sent_sid not in (None, session.sid)
+        old_sid = session._sent_sid
+        is_regenerated = old_sid not in (None, session.sid)
         if sid is not None and not is_regenerated:
             session.sid = sid
         elif sid is None and session.sid == session._sent_sid:
             session.sid = secrets.token_urlsafe(self._store.sid_length)  # the app inside has ended that one
-        return await self._write_merged(session, sid, session.sid, gives_way=True) or {}
+        data = await self._write_merged(session, sid, session.sid, gives_way=True) or {}
+        if is_regenerated and old_sid is not None and old_sid != sid:
+            await self._delete(old_sid)
+        return data
 
     async def _write_merged(
         self, session: StoredSession, source: str | None, target: str, *, gives_way: bool = False
