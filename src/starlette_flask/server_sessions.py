@@ -21,7 +21,7 @@ from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.signing import PlainSigner
-from starlette_flask.log import log_ended_meanwhile, log_late_change, log_unreadable_answer
+from starlette_flask.log import log_ended_meanwhile, log_late_change, log_refused_websocket, log_unreadable_answer
 from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, untouched, without_answer
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError, hide_parameters
 
@@ -187,7 +187,7 @@ class ServerSessions:
             return
         if session._sent_sid is None or session._sent_sid != session.sid:
             # Not under the old id: it was given up because somebody else may know it.
-            log_late_change()
+            log_late_change() if session._is_saved else log_refused_websocket()
         else:
             await self._write_merged(session, session.sid, session.sid)
 

@@ -17,7 +17,7 @@ from starlette_flask.exchange import context_for_app
 from starlette_flask.flask_settings import own_interface
 from starlette_flask.formats.cookies import Header, add_vary
 from starlette_flask.formats.tagged_json import TaggedJSONSerializer
-from starlette_flask.log import log_ended_meanwhile, log_late_change
+from starlette_flask.log import log_ended_meanwhile, log_late_change, log_refused_websocket
 from starlette_flask.session import Session, find_answer, untouched, without_answer
 from starlette_flask.stores.base import SessionKeeper, StoreError, checked_timeout, hide_parameters
 from starlette_flask.stores.threads import in_thread
@@ -187,7 +187,7 @@ class _InterfaceSessions:
 
     async def save_late(self, session: InterfaceSession) -> None:
         if session.modified and (session.new or session._is_regenerated):
-            log_late_change()
+            log_late_change() if session._is_saved else log_refused_websocket()
         elif session.modified and not await self._call(lambda: self._save_late(session)):
             log_ended_meanwhile()
 
