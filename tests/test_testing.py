@@ -2,20 +2,26 @@
 What is offered for the tests of apps, tried on apps.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any
 
+import anyio
 import flask
+import flask_session  # type: ignore[import-untyped]  # ships no types
 import httpx
 import pytest
 import time_machine
+from cachelib import SimpleCache
 from fastapi import Depends, FastAPI, Request
 from itsdangerous import BadSignature
 from starlette.testclient import TestClient
 
-from starlette_flask import SessionConfig, SessionMiddleware
+from starlette_flask import ConfigError, SessionConfig, SessionMiddleware
 from starlette_flask.login import LoginManager, UserMixin, current_user, login_fresh, login_remembered
 from starlette_flask.middleware.login import LoginMiddleware
+from starlette_flask.stores import FlaskInterfaceStore, MemoryStore
 from starlette_flask.testing import (
     BrowserCookies,
     login_client,
@@ -292,3 +298,134 @@ def test_fixtures(session_transaction: Any, login_client: Any, browser_cookies: 
     with session_transaction(client) as session:
         assert session["_user_id"] == "ada"
     assert isinstance(browser_cookies, BrowserCookies)
+
+
+def flask_app_with_vault() -> flask.Flask:
+    """
+    Return a Flask app whose sessions are kept by an interface of Flask-Session.
+    """
+    app = flask.Flask(__name__)
+    app.config.update(SECRET_KEY="secret", SESSION_TYPE="cachelib", SESSION_CACHELIB=SimpleCache())
+    flask_session.Session(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(lambda: SessionConfig(store=MemoryStore()), id="memory"),
+        pytest.param(lambda: SessionConfig(store=MemoryStore(use_signer=True), secret_key="secret"), id="signed ids"),
+        pytest.param(lambda: SessionConfig(store=MemoryStore(), session_cookie="sid", max_age=60), id="attributes"),
+        pytest.param(lambda: SessionConfig(store=FlaskInterfaceStore(flask_app_with_vault())), id="interface"),
+    ],
+)
+class TestStores:
+    """
+    Where a store keeps the sessions.
+    """
+
+    @pytest.mark.parametrize("is_running", [False, True], ids=["by itself", "in a with block"])
+    def test_transactions(self, config: Callable[[], SessionConfig], is_running: bool) -> None:
+        """
+        What the block leaves in the session is what the app finds, and what the app leaves is in the next block.
+        """
+        client = TestClient(make_app(config()))
+        with client if is_running else nullcontext():
+            with session_transaction(client) as session:
+                assert session.new
+                session["user"] = "ada"
+            assert client.get("/show").json()["user"] == "ada"
+            client.get("/set")
+            with session_transaction(client) as session:
+                assert session["user"] == "eve"
+                assert not session.new
+            assert len(list(client.cookies.jar)) == 1
+
+    def test_clear(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        An empty session leaves no cookie.
+        """
+        client = TestClient(make_app(config()))
+        with session_transaction(client) as session:
+            session["user"] = "ada"
+        with session_transaction(client) as session:
+            session.clear()
+        assert not list(client.cookies.jar)
+        assert "user" not in client.get("/show").json()
+
+    def test_nothing_to_change(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        Who only looks leaves everything as it is.
+        """
+        client = TestClient(make_app(config()))
+        with session_transaction(client) as session:
+            assert "user" not in session
+        assert not list(client.cookies.jar)
+
+    def test_an_error(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        After an exception the session is what it was.
+        """
+        client = TestClient(make_app(config()))
+        with session_transaction(client) as session:
+            session["user"] = "ada"
+        with pytest.raises(LookupError), session_transaction(client) as session:
+            session["user"] = "eve"
+            raise LookupError
+        with session_transaction(client) as session:
+            assert session["user"] == "ada"
+
+    def test_another_id(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        The client has the id that the session got.
+        """
+        client = TestClient(make_app(config()))
+        with session_transaction(client) as session:
+            session["user"] = "ada"
+        [before] = client.cookies.jar
+        with session_transaction(client) as session:
+            session.regenerate()  # type: ignore[attr-defined]  # a session of a store has it
+        [after] = client.cookies.jar
+        assert after.value != before.value
+        assert client.get("/show").json()["user"] == "ada"
+
+    def test_login(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        A user is logged in as in a session in the cookie.
+        """
+        client = TestClient(make_app(config()))
+        login_client(client, User("ada"))
+        assert client.get("/who").json() == ["ada", True, False]
+
+    def test_async(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        And with an async client.
+        """
+
+        async def story() -> None:
+            made = config()
+            transport = httpx.ASGITransport(app=make_app(made))
+            async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+                async with session_transaction(client) as session:
+                    session["user"] = "ada"
+                assert (await client.get("/show")).json()["user"] == "ada"
+                with pytest.raises(LookupError):
+                    async with session_transaction(client) as session:
+                        session["user"] = "eve"
+                        raise LookupError
+                async with session_transaction(client) as session:
+                    assert session["user"] == "ada"
+                    session.clear()
+                assert not list(client.cookies.jar)
+
+        anyio.run(story)
+
+    def test_values(self, config: Callable[[], SessionConfig]) -> None:
+        """
+        A cookie's value is an id, which says nothing without the store: there is nothing to make or read.
+        """
+        made = config()
+        response = TestClient(make_app(made)).get("/set")
+        for function in (partial(make_session_cookie, {}), partial(read_session_cookie, response)):
+            with pytest.raises(ConfigError, match="session_transaction"):
+                function(made)

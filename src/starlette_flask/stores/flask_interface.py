@@ -144,9 +144,8 @@ class _InterfaceSessions:
 
         def open_theirs() -> None:
             with self._opened(session):
-                with _unaccessed(session._theirs):
-                    dict.update(session, session._theirs)
-                    session._base = {key: session._as_written(key) for key in session}
+                dict.update(session, session._theirs)
+                session._base = {key: session._as_written(key) for key in session}
                 session._payload = b"" if session._theirs and not getattr(session._theirs, "new", False) else None
 
         await self._call(open_theirs)
@@ -211,8 +210,8 @@ class _InterfaceSessions:
     def _save_theirs(self, session: InterfaceSession) -> list[Header]:
         theirs = session._theirs
         with session._context:
-            if session.accessed and hasattr(theirs, "accessed"):
-                theirs.accessed = True
+            if hasattr(theirs, "accessed"):
+                theirs.accessed = session.accessed  # whatever we have looked at
             if session.modified:
                 now = {key: session._as_written(key) for key in session}
                 if not now:
@@ -244,12 +243,3 @@ class _InterfaceSessions:
         except Exception as exc:  # whatever the interface raises
             hide_parameters(exc)
             raise StoreError("the session interface failed") from exc
-
-
-@contextmanager
-def _unaccessed(session: Any) -> Iterator[None]:
-    # We look at all of it, which doesn't mean that anybody has asked.
-    was_accessed = getattr(session, "accessed", False)
-    yield
-    if hasattr(session, "accessed"):
-        session.accessed = was_accessed

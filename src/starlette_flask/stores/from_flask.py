@@ -3,6 +3,7 @@ The store that a Flask app's own session interface means.
 """
 
 import inspect
+from importlib.util import find_spec
 from typing import Any
 
 from starlette_flask.exceptions import ConfigError
@@ -129,6 +130,8 @@ def _memcached(app: Any, interface: Any, options: dict[str, Any]) -> SessionStor
     # Each client library has them in a place of its own: pymemcache, pylibmc, python-memcached. Over several servers
     # they spread the keys each in its own way.
     client = interface.client
+    if getattr(client, "key_prefix", None) or getattr(client, "tls_context", None):
+        return None
     found = [getattr(client, name) for name in ("server", "addresses", "servers") if hasattr(client, name)]
     listed: Any = found[0] if found and isinstance(found[0], list) else found[:1]
     if len(listed) != 1:
@@ -152,7 +155,12 @@ def _sqlalchemy(app: Any, interface: Any, options: dict[str, Any]) -> SessionSto
     backend = url.get_backend_name()
     if backend not in _ASYNC_DRIVERS or (backend == "sqlite" and url.database in (None, "", ":memory:")):
         return None
-    engine = asyncio.create_async_engine(url.set(drivername=f"{backend}+{_ASYNC_DRIVERS[backend]}"))
+    if url.query or app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or getattr(interface.client, "_engine_options", None):
+        return None  # how the app's driver is to connect, by TLS perhaps, in words that another one doesn't know
+    driver = _ASYNC_DRIVERS[backend]
+    if find_spec(driver) is None:
+        raise ImportError(f"{driver} is missing, by which SQLAlchemy asks {backend} here: pip install {driver}")
+    engine = asyncio.create_async_engine(url.set(drivername=f"{backend}+{driver}"))
     return SQLAlchemyStore(engine, model.__table__, **options)
 
 
