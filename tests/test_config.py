@@ -12,8 +12,9 @@ from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from itsdangerous import BadPayload, Signer, URLSafeTimedSerializer, base64_encode
 from starlette.datastructures import Secret
 
-from starlette_flask import ConfigError, SessionConfig
+from starlette_flask import ConfigError, SessionConfig, SessionMiddleware
 from starlette_flask.formats.serializer import SerializerUnavailable
+from starlette_flask.stores import MemoryStore
 from tests.formats.test_tagged_json import FlaskTagComplex
 from tests.interop.apps import needs_flask
 
@@ -485,3 +486,105 @@ def test_serializer_without_a_context() -> None:
             raise NotImplementedError
 
     assert SessionConfig.from_flask(Quart()).serializer is json
+
+
+class TestStores:
+    """
+    A config whose sessions a store keeps.
+    """
+
+    def test_of_its_own(self) -> None:
+        """
+        Two configs are equal if they mean the same store; with signed ids, also the same keys.
+        """
+        store, signing = MemoryStore(), MemoryStore(use_signer=True)
+        assert SessionConfig(store=store) == SessionConfig(store=store)
+        assert hash(SessionConfig(store=store)) == hash(SessionConfig(store=store))
+        assert SessionConfig(store=store) != SessionConfig(store=MemoryStore())
+        assert SessionConfig(store=signing, secret_key="a") == SessionConfig(store=signing, secret_key="a")
+        assert SessionConfig(store=signing, secret_key="a") != SessionConfig(store=signing, secret_key="b")
+
+    def test_no_serializer(self) -> None:
+        """
+        The cookie holds no data, so there is nothing that would write or read it.
+        """
+        assert not hasattr(SessionConfig(store=MemoryStore(), secret_key="secret"), "signing_serializer")
+
+    def test_with_store(self) -> None:
+        """
+        A store can be given to a config later, once; all else stays as it is.
+        """
+        config = SessionConfig(secret_key="secret", session_cookie="sid", path="/app", max_age=60)
+        store = MemoryStore()
+        stored = config.with_store(store)
+        assert (stored.store, config.store) == (store, None)
+        assert (stored.session_cookie, stored.path, stored.accepted_age) == ("sid", "/app", 60)
+        assert stored == SessionConfig(store=store, secret_key="secret", session_cookie="sid", path="/app", max_age=60)
+        assert config.with_store(None) is config
+        assert stored.with_store(None) is stored
+        with pytest.raises(ConfigError, match="config has a store already; drop the other one"):
+            stored.with_store(MemoryStore())
+
+    def test_middleware(self) -> None:
+        """
+        The middleware takes a store by itself, with the keywords, or with a config.
+        """
+        store = MemoryStore()
+        config = SessionConfig(secret_key="secret", session_cookie="sid")
+
+        async def app(*_: Any) -> None:
+            pass
+
+        for middleware in (
+            SessionMiddleware(app, secret_key="secret", session_cookie="sid", store=store),
+            SessionMiddleware(app, config=config, store=store),
+            SessionMiddleware(app, config=config.with_store(store)),
+            SessionMiddleware(app, config=config.with_store(store), store=None),
+        ):
+            assert middleware.config == config.with_store(store)
+        assert SessionMiddleware(app, store=store).config == SessionConfig(store=store)
+        assert SessionMiddleware(app, config=config, store=None).config is config
+        with pytest.raises(ConfigError, match="config has a store already"):
+            SessionMiddleware(app, config=config.with_store(store), store=store)
+        with pytest.raises(ConfigError, match="config says it all; drop it or session_cookie"):
+            SessionMiddleware(app, session_cookie="other", config=config, store=store)
+
+    def test_mapping(self) -> None:
+        """
+        `from_mapping` needs no secret key with a store, and a store for a ``SESSION_TYPE``.
+        """
+        store = MemoryStore()
+        mapping = {"SESSION_TYPE": "redis", "SESSION_COOKIE_NAME": "sid"}
+        config = SessionConfig.from_mapping(mapping, store=store)
+        assert (config.store, config.session_cookie, config.secret_key) == (store, "sid", None)
+        with pytest.raises(ConfigError, match="SESSION_TYPE='redis' keeps sessions on a server"):
+            SessionConfig.from_mapping({**mapping, "SECRET_KEY": "secret"})
+        for kind in (None, "null"):
+            assert SessionConfig.from_mapping({"SESSION_TYPE": kind, "SECRET_KEY": "secret"}).store is None
+        with pytest.raises(ConfigError, match="no secret key"):
+            SessionConfig.from_mapping(mapping, store=MemoryStore(use_signer=True))
+
+    def test_difference(self) -> None:
+        """
+        What would keep two apps from having the same session is the cookie and the store; keys only if ids are signed.
+        """
+        store, signing = MemoryStore(), MemoryStore(use_signer=True)
+        config = SessionConfig(store=store, secret_key="a")
+        assert config.difference_from(SessionConfig(store=store, salt="other", max_age=5)) == []
+        assert config.difference_from(SessionConfig(store=MemoryStore(), path="/x")) == ["path", "store"]
+        assert config.difference_from(SessionConfig(secret_key="a")) == ["store"]
+        assert SessionConfig(secret_key="a").difference_from(config)[:1] == ["store"]
+        signed = SessionConfig(store=signing, secret_key="a")
+        assert signed.difference_from(SessionConfig(store=signing, secret_key="a", salt="other")) == []
+        others = [
+            SessionConfig(store=signing, secret_key="b"),
+            SessionConfig(store=signing, secret_key="a", secret_key_fallbacks=["b"]),
+        ]
+        assert [signed.difference_from(other) for other in others] == [["secret_key"], ["secret_key_fallbacks"]]
+
+    def test_partitioned(self) -> None:
+        """
+        What browsers refuse is refused with a store, too.
+        """
+        with pytest.raises(ConfigError, match="Partitioned without Secure"):
+            SessionConfig(store=MemoryStore(), partitioned=True)

@@ -310,6 +310,16 @@ def flask_app_with_vault() -> flask.Flask:
     return app
 
 
+def spoil(session: Any) -> None:
+    session["user"] = "eve"
+    raise LookupError
+
+
+async def spoil_async(client: httpx.AsyncClient) -> None:
+    async with session_transaction(client) as session:
+        spoil(session)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -370,8 +380,7 @@ class TestStores:
         with session_transaction(client) as session:
             session["user"] = "ada"
         with pytest.raises(LookupError), session_transaction(client) as session:
-            session["user"] = "eve"
-            raise LookupError
+            spoil(session)
         with session_transaction(client) as session:
             assert session["user"] == "ada"
 
@@ -410,9 +419,7 @@ class TestStores:
                     session["user"] = "ada"
                 assert (await client.get("/show")).json()["user"] == "ada"
                 with pytest.raises(LookupError):
-                    async with session_transaction(client) as session:
-                        session["user"] = "eve"
-                        raise LookupError
+                    await spoil_async(client)
                 async with session_transaction(client) as session:
                     assert session["user"] == "ada"
                     session.clear()

@@ -107,16 +107,10 @@ def log_store_failed(doing: str, error: BaseException) -> None:
     """
     The store of the sessions can't be used.
     """
-    # Messages of databases quote the statement, with the session in it: only the classes are named.
-    names: list[str] = []
-    cause = error.__cause__
-    while cause is not None and len(names) < 5:
-        names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
-        cause = cause.__cause__
     logger.error(
         "The session store failed at %s (%s): the request is answered with 503.%s",
         doing,
-        ", from ".join(names) or error,
+        _causes(error),
         "" if logger.isEnabledFor(logging.DEBUG) else " At DEBUG there is a traceback.",
         exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
     )
@@ -137,7 +131,18 @@ def log_lost_late(error: BaseException) -> None:
     """
     The session was changed after the response had started, and the store can't be used.
     """
-    logger.error("A change made after the response had started is lost: the session store failed (%s).", error)
+    what = "A change made after the response had started is lost: the session store failed (%s)."
+    logger.error(what, _causes(error))
+
+
+def _causes(error: BaseException) -> str:
+    # Messages of databases quote the statement, with the session in it: only the classes are named.
+    names: list[str] = []
+    cause = error.__cause__
+    while cause is not None and len(names) < 5:
+        names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__
+    return ", from ".join(names) or str(error)
 
 
 def log_browsers_refuse(why: str) -> None:

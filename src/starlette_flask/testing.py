@@ -22,6 +22,7 @@ from starlette.types import Scope
 
 from starlette_flask.config import SessionConfig
 from starlette_flask.cookie_reader import CookieReader
+from starlette_flask.exceptions import ConfigError
 from starlette_flask.formats.cookies import Header
 from starlette_flask.login import login_user
 from starlette_flask.login.manager import SCOPE_KEY as LOGIN_KEY
@@ -167,7 +168,11 @@ def login_client(
 def make_session_cookie(data: Mapping[str, Any], config: SessionConfig) -> str:
     """
     Return the value of the session's cookie with this content.
+
+    Raises:
+        ConfigError: The session is kept in a store, and the cookie holds an id only.
     """
+    _no_store(config)
     return config.signing_serializer.dumps(data)
 
 
@@ -182,7 +187,9 @@ def read_session_cookie(response: Any, config: SessionConfig) -> dict[str, Any]:
     Raises:
         LookupError: The response says nothing of the session.
         itsdangerous.BadData: The cookie isn't a good one.
+        ConfigError: The session is kept in a store, and the cookie holds an id only.
     """
+    _no_store(config)
     headers = response.headers
     lines = (headers.get_list if hasattr(headers, "get_list") else headers.getlist)("set-cookie")
     values = [config.cookie.value_set_by(line.encode(), "/") for line in lines]
@@ -254,6 +261,11 @@ def _is_deletion(attributes: Mapping[str, str]) -> bool:
 def _matches(path: str, cookie_path: str) -> bool:
     path = path.partition("?")[0]
     return path == cookie_path or path.startswith(cookie_path if cookie_path.endswith("/") else cookie_path + "/")
+
+
+def _no_store(config: SessionConfig) -> None:
+    if config.store is not None:
+        raise ConfigError("the session is kept in a store, and its cookie holds an id only; use session_transaction")
 
 
 def _run(client: Any, function: Callable[[], Any]) -> Any:

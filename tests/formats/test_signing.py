@@ -5,6 +5,7 @@ The signatures are those of itsdangerous, which is the oracle here.
 import hashlib
 import hmac
 import itertools
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import time_machine
 
 from starlette_flask.exceptions import ConfigError
-from starlette_flask.formats.signing import TimestampSigner, base64_decode, base64_encode
+from starlette_flask.formats.signing import PlainSigner, TimestampSigner, base64_decode, base64_encode
 
 NOW = 1_700_000_000
 
@@ -180,3 +181,83 @@ def test_bad_configuration(options: dict[str, Any], error: type[Exception], mess
     with pytest.raises(error, match=message) as caught:
         make_signer(**{"secret_key": "secret", **options})
     assert isinstance(caught.value, ConfigError)
+
+
+class TestPlainSigner:
+    """
+    Signatures without a time: those of ids.
+    """
+
+    @staticmethod
+    def oracle(key: str | list[str] = "secret", **options: Any) -> itsdangerous.Signer:
+        return itsdangerous.Signer(key, **{"salt": "flask-session", "key_derivation": "hmac", **options})
+
+    @pytest.mark.parametrize("value", [b"id", b"", b"a.b", b"\xff", b"a" * 1000])
+    @pytest.mark.parametrize("key_derivation", ["hmac", "django-concat", "concat", "none"])
+    def test_as_itsdangerous(self, value: bytes, key_derivation: Any) -> None:
+        """
+        What one signs the other verifies; it is the same bytes.
+        """
+        signer = PlainSigner("secret", salt="flask-session", key_derivation=key_derivation)
+        signed = signer.sign(value)
+        assert signed == self.oracle(key_derivation=key_derivation).sign(value)
+        assert signer.verified(signed) == value
+
+    def test_rotation(self) -> None:
+        """
+        Older keys verify, the newest signs.
+        """
+        signer = PlainSigner("new", fallbacks=["oldest", "old"], salt="flask-session")
+        assert signer.sign(b"id") == self.oracle("new").sign(b"id")
+        for key in ("oldest", "old", "new"):
+            assert signer.verified(self.oracle(key).sign(b"id")) == b"id"
+        assert signer.verified(self.oracle("other").sign(b"id")) is None
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            pytest.param(lambda signed: b"", id="nothing"),
+            pytest.param(lambda signed: b".", id="a dot"),
+            pytest.param(lambda signed: b"id", id="no signature"),
+            pytest.param(lambda signed: b"id.", id="an empty one"),
+            pytest.param(lambda signed: signed[:-1], id="cut off"),
+            pytest.param(lambda signed: signed + b"=", id="padding"),
+            pytest.param(lambda signed: signed + b"\xc3\xa9", id="a letter that isn't ASCII"),
+            pytest.param(lambda signed: signed + b"\n", id="a line feed"),
+            pytest.param(lambda signed: signed[:-1] + bytes([signed[-1] + 1]), id="other padding bits"),
+            pytest.param(lambda signed: signed.replace(b"id", b"ID"), id="another value"),
+            pytest.param(lambda signed: b"x." + signed, id="more of a value"),
+            pytest.param(lambda signed: signed + signed[signed.index(b".") :], id="twice"),
+        ],
+    )
+    def test_refused(self, change: Callable[[bytes], bytes]) -> None:
+        """
+        A signature counts in the one spelling in which it is written, of the whole value.
+        """
+        signer = PlainSigner("secret", salt="flask-session")
+        signed = signer.sign(b"id")
+        assert signer.verified(signed) == b"id"
+        assert signer.verified(change(signed)) is None
+
+    def test_another_purpose(self) -> None:
+        """
+        What was signed with another salt isn't signed.
+        """
+        signer = PlainSigner("secret", salt="flask-session")
+        assert signer.verified(self.oracle(salt="cookie-session").sign(b"id")) is None
+        assert signer.verified(TimestampSigner("secret", salt="cookie-session").sign(b"id")) is None
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            pytest.param({"secret_key": ""}, ConfigError, "the secret key is empty", id="empty"),
+            pytest.param({"fallbacks": "old"}, ConfigError, "must be a list of keys", id="bare string"),
+            pytest.param({"salt": None}, TypeError, "the salt must be str or bytes", id="salt"),
+        ],
+    )
+    def test_bad_configuration(self, options: dict[str, Any], error: type[Exception], message: str) -> None:
+        """
+        What can't work is refused at construction.
+        """
+        with pytest.raises(error, match=message):
+            PlainSigner(**{"secret_key": "secret", "salt": "flask-session", **options})

@@ -33,6 +33,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from starlette_flask import SessionConfig, SessionMiddleware, SessionSerializer
 from starlette_flask.middleware.wsgi import WSGIMiddleware
+from starlette_flask.stores import FlaskInterfaceStore, MemoryStore
 from tests.helpers import Answer, Browser, ask_asgi, ask_wsgi
 from tests.hostile import HOSTILE_COOKIES, SECRET_KEY, HostileCookie
 from tests.hostile import NOW as HOSTILE_NOW
@@ -1741,3 +1742,204 @@ class TestAtOnce:
             for cookie, content in ((dumped(ADA), ADA), ("session=bad", {}), ("", {}), (dumped(PERMANENT), PERMANENT)):
                 answer = server.ask("/count", headers=[("cookie", cookie)])
                 assert answer.json == {"shared": True, "n": 1, **content}
+
+
+def keep() -> flask.Flask:
+    """
+    Return an app with Flask-Session, whose views do what their path says, and show the session.
+    """
+    app = with_flask_session()
+
+    def act(name: str) -> str:
+        session = current_session()
+        for part in name.split("+"):
+            if part == "set":
+                session["inner"] = 1
+            elif part == "clear":
+                session.clear()
+            elif part == "regenerate":
+                app.session_interface.regenerate(session)  # type: ignore[attr-defined]  # Flask-Session's has it
+            elif part == "pop":
+                session.pop("user")
+        return repr(dict(session))
+
+    app.add_url_rule("/<name>", view_func=act)
+    return app
+
+
+def kept_by(app: flask.Flask) -> dict[str, Any]:
+    """
+    Return the sessions that Flask-Session has in its cache, by their cookies.
+    """
+    cache: Any = app.session_interface.cache  # type: ignore[attr-defined]  # Flask-Session's has it
+    return {f"session={key.removeprefix('session:')}": cache.get(key) for key in cache._cache}
+
+
+def by_store(app: flask.Flask) -> SessionConfig:
+    return SessionConfig.from_flask(app)
+
+
+def by_interface(app: flask.Flask) -> SessionConfig:
+    return SessionConfig(store=FlaskInterfaceStore(app), same_site=None)
+
+
+@pytest.mark.parametrize("configure", [by_store, by_interface])
+class TestStores:
+    """
+    A mounted app with Flask-Session: both sides have one session, which a server keeps.
+    """
+
+    @pytest.fixture
+    def app(self) -> flask.Flask:
+        return keep()
+
+    @pytest.fixture
+    def cookie(self, app: flask.Flask) -> str:
+        """
+        A session that the Flask app has begun by itself.
+        """
+        cookie = ask_wsgi(app, "/set").cookie
+        cache: Any = app.session_interface.cache  # type: ignore[attr-defined]
+        cache.set("session:" + cookie.partition("=")[2], {"user": "ada", "_permanent": True})
+        return cookie
+
+    @pytest.mark.parametrize(
+        "path", ["nothing", "set", "clear", "regenerate", "set+regenerate", "regenerate+clear", "pop", "pop+regenerate"]
+    )
+    def test_as_flask(self, app: flask.Flask, cookie: str, configure: Any, path: str) -> None:
+        """
+        What is kept in the end, and whether under the same id, is what it is without us; one cookie goes out.
+        """
+        theirs_app = keep()
+        theirs_app.session_interface.cache._cache.update(app.session_interface.cache._cache)  # type: ignore[attr-defined]
+        theirs = ask_wsgi(theirs_app, f"/{path}", cookies=[cookie])
+        ours = ask_asgi(mount(app, configure(app)), f"/{path}", cookies=[cookie])
+        assert ours.body == theirs.body
+        assert len(ours.set_cookie) == len(theirs.set_cookie) == 1
+        assert list(kept_by(app).values()) == list(kept_by(theirs_app).values())
+        assert (ours.cookie == cookie) is (theirs.cookie == cookie)
+        assert ours.cookie in ["session=", *kept_by(app)]
+
+    @pytest.mark.parametrize(
+        ("path", "before", "expected"),
+        [
+            pytest.param("nothing", count, {"user": "ada", "n": 1}, id="written outside"),
+            pytest.param("set", count, {"user": "ada", "n": 1, "inner": 1}, id="written by both"),
+            pytest.param("regenerate", count, {"user": "ada", "n": 1}, id="another id inside"),
+            pytest.param("set", lambda session: session.regenerate(), {"user": "ada", "inner": 1}, id="and outside"),
+            pytest.param("regenerate", lambda session: session.regenerate(), {"user": "ada"}, id="from both"),
+            pytest.param("clear", count, None, id="ended inside"),
+            pytest.param("set", lambda session: session.clear(), {"inner": 1}, id="begun again inside"),
+        ],
+    )
+    def test_both_sides(
+        self, app: flask.Flask, cookie: str, configure: Any, path: str, before: Change, expected: dict[str, Any] | None
+    ) -> None:
+        """
+        What both sides do is done to one session.
+        """
+        answer = ask_asgi(mount(app, configure(app), before=before), f"/{path}", cookies=[cookie])
+        [data] = kept_by(app).values() if expected else [None]
+        assert (data and {key: data[key] for key in data if key != "_permanent"}) == expected
+        assert [answer.cookie] == (list(kept_by(app)) or ["session="])
+
+    def test_is_one_object(self, app: flask.Flask, cookie: str, configure: Any) -> None:
+        """
+        Flask's ``session`` is the request's.
+        """
+        app.view_functions["act"] = lambda name: str(is_shared())
+        assert ask_asgi(mount(app, configure(app)), "/nothing", cookies=[cookie]).body == b"True"
+
+    def test_the_app_itself(self, app: flask.Flask, cookie: str, configure: Any) -> None:
+        """
+        Requests that come another way are treated as ever: the interface keeps all that it can.
+        """
+        parent = mount(app, configure(app))
+        ask_asgi(parent, "/nothing", cookies=[cookie])
+        moved = ask_wsgi(app, "/set+regenerate", cookies=[cookie])
+        assert kept_by(app) == {moved.cookie: {"user": "ada", "_permanent": True, "inner": 1}}
+        assert ask_asgi(parent, "/api", cookies=[moved.cookie]).json["inner"] == 1
+
+    def test_by_another_adapter(self, app: flask.Flask, cookie: str, configure: Any) -> None:
+        """
+        Where nothing is shared, the two are merged by key, and an id that one has given up isn't used again.
+        """
+        adapt: Any = A2WSGIMiddleware  # it has ASGI types of its own
+        parent = mount(app, configure(app), before=count, adapt=adapt)
+        answer = ask_asgi(parent, "/set+regenerate", cookies=[cookie])
+        assert kept_by(app) == {answer.cookie: {"user": "ada", "_permanent": True, "inner": 1, "n": 1}}
+        assert answer.cookie != cookie
+        ended = ask_asgi(parent, "/clear", cookies=[answer.cookie])
+        [(kept, data)] = kept_by(app).items()
+        assert (ended.cookie, data) == (kept, {"_permanent": True, "n": 2})
+        assert kept not in (answer.cookie, cookie)
+
+    def test_two_middlewares(self, app: flask.Flask, cookie: str, configure: Any) -> None:
+        """
+        A second middleware with an equal config further in uses the session that is there.
+        """
+        config = configure(app)
+        parent = mount(app, config)
+        parent.add_middleware(SessionMiddleware, config=config)
+        answer = ask_asgi(parent, "/set", cookies=[cookie])
+        assert answer.cookie == cookie
+        assert kept_by(app)[cookie]["inner"] == 1
+
+
+class TestOtherStores:
+    def test_another_store(self, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        A store that wasn't made from the app's interface keeps other sessions, perhaps: nothing is shared, and the log
+        says how it can be.
+        """
+        app = keep()
+        config = SessionConfig(store=MemoryStore(), session_cookie="other")
+        answer = ask_asgi(mount(app, config, before=count), "/set")
+        assert len(answer.set_cookie) == 2
+        [message] = records_in(caplog)
+        assert "SessionMiddleware's store wasn't made from its flask_session" in message
+        assert "SessionConfig.from_flask(app)" in message
+
+    def test_two_apps(self) -> None:
+        """
+        Nor is the store of one app's interface that of another's, though both keep their sessions in one place.
+        """
+        app, other = keep(), keep()
+        other.session_interface.cache = app.session_interface.cache  # type: ignore[attr-defined]
+        parent = mount(other, SessionConfig.from_flask(app))
+        cookie = ask_asgi(parent, "/set").cookie
+        assert ask_asgi(mount(app), "/nothing", cookies=[cookie]).body == b"{'_permanent': True, 'inner': 1}"
+
+    def test_replaced_interface(self, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        An app that is given another interface doesn't share what the first one kept.
+        """
+        app = keep()
+        parent = mount(app)
+        cookie = ask_asgi(parent, "/set").cookie
+        app.session_interface = SecureCookieSessionInterface()
+        app.view_functions["act"] = lambda name: repr(dict(flask.session))
+        assert ask_asgi(parent, "/nothing", cookies=[cookie]).body == b"{}"
+        assert len(records_in(caplog)) == 1
+
+    def test_the_store_is_down(self) -> None:
+        """
+        The mounted app isn't called while its sessions can't be read, and its answer isn't sent if they can't be saved.
+        """
+        app = keep()
+        config = SessionConfig.from_flask(app)
+        called: list[str] = []
+        app.before_request(lambda: called.append("called"))
+        cookie = ask_asgi(mount(app, config), "/set").cookie
+        called.clear()
+        cache: Any = config.store._raw_cache  # type: ignore[union-attr]  # a CacheLibStore's
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise ConnectionError
+
+        cache.set = fail
+        parent = mount(app, config)
+        assert ask_asgi(parent, "/set").status == 503
+        assert called == ["called"]
+        assert ask_asgi(parent, "/nothing", cookies=[cookie]).status == 503
+        assert called == ["called"]

@@ -61,6 +61,8 @@ class Callbacks:
     def decode_key_loader(self, callback: C) -> C:
         """
         Register what returns the key that verifies, for a token's header and claims, not yet verified. A decorator.
+
+        It runs in a thread while a request is verified. None, or a LookupError: there is no key, and the answer is 422.
         """
         return self._register("decode_key_loader", callback)
 

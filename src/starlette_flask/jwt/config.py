@@ -58,10 +58,10 @@ class JWTConfig:
         cookie_secure: Send the cookies over HTTPS only.
         cookie_domain: Share them with this domain's subdomains.
         cookie_samesite: ``"Lax"``, ``"Strict"`` or ``"None"``.
-        session_cookie: They end with the browser.
+        session_cookie: The cookies end with the browser; otherwise they are kept for a year.
         cookie_csrf_protect: Require the value of the ``csrf`` claim with a token in a cookie.
         csrf_in_cookies: Send that in a cookie of its own, which scripts can read.
-        csrf_methods: The methods that require it.
+        csrf_methods: The methods that require it, in capitals.
         csrf_check_form: Look for it in a form, too.
         access_csrf_cookie_name: The cookie with it, for access tokens.
         access_csrf_cookie_path: Its path.
@@ -75,9 +75,9 @@ class JWTConfig:
         refresh_token_expires: The same for refresh tokens.
         identity_claim: The claim with the identity.
         encode_audience: The ``aud`` of new tokens.
-        decode_audience: Of which one is required.
+        decode_audience: One of these must be in ``aud``; None: it isn't looked at.
         encode_issuer: The ``iss`` of new tokens.
-        decode_issuer: The one required.
+        decode_issuer: The ``iss`` that is required, or several of which one is; None: it isn't looked at.
         decode_leeway: Seconds by which clocks may differ.
         error_message_key: The key of an error's text.
         verify_sub: Require the ``sub`` to be text.

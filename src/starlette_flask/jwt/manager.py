@@ -103,7 +103,7 @@ class JWTManager(Callbacks):
 
         Args:
             mapping: Flask's config, or one like it. Other keys are ignored.
-            keywords: Those of `JWTConfig`; they come first.
+            keywords: Those of `JWTConfig`; they replace the app's.
 
         Raises:
             ConfigError: A setting can't work.
@@ -120,7 +120,7 @@ class JWTManager(Callbacks):
 
         Args:
             app: The Flask app, set up.
-            keywords: Those of `JWTConfig`; they come first.
+            keywords: Those of `JWTConfig`; they replace the app's.
 
         Raises:
             ConfigError: A setting can't work, or the app doesn't use Flask-JWT-Extended.
@@ -150,8 +150,8 @@ class JWTManager(Callbacks):
             identity: Whose it is: text, or what *user_identity_loader* makes text of.
             fresh: The user has just proved who they are; a timedelta: it counts as fresh for so long.
             expires_delta: How long it is good; None: as configured; False: for ever.
-            additional_claims: More claims; they come before all others.
-            additional_headers: More headers; they come before all others.
+            additional_claims: More claims; they replace others of the same name.
+            additional_headers: More headers; they replace others of the same name.
         """
         return self._create("access", identity, fresh, expires_delta, additional_claims, additional_headers)
 
@@ -296,7 +296,7 @@ class JWTManager(Callbacks):
             fresh: Require a fresh one.
             refresh: Require a refresh token, not an access token.
             locations: Where to look for it; default: as configured.
-            verify_type: Tell the two apart.
+            verify_type: Refuse a refresh token where an access token is required, and the other way round.
             skip_revocation_check: Don't ask *token_in_blocklist_loader*.
 
         Raises:

@@ -113,7 +113,10 @@ class SessionStore(ABC):
     extra = "memory"
     """The extra of this package that installs what the store needs, for error messages."""
     source: object = None
-    """The Flask app's session interface whose records these are, if `SessionConfig.from_flask` has made the store."""
+    """
+    The Flask app's session interface whose records these are: a mounted app with this one shares its sessions.
+    `SessionConfig.from_flask` sets it; set it yourself on a store that you make.
+    """
 
     def __init__(
         self,
@@ -180,6 +183,12 @@ class SessionStore(ABC):
         """
         Delete the record under *key*, if there is one.
         """
+
+    async def aclose(self) -> None:
+        """
+        Close the connections, also of a client that the store was given: when the app stops.
+        """
+        return
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
         """

@@ -37,8 +37,8 @@ class FlaskInterfaceStore:
     Asks a Flask app's own ``session_interface``, whatever it is: MongoDB, DynamoDB, one of your own.
 
     It is called as Flask calls it, in a thread, with a real request of the app made from this one, without its body.
-    It decides of the cookie, too: its ``Set-Cookie`` is sent as it is. This takes two threads' hops for each request,
-    and Flask stays; another store takes neither. Of two requests at the same moment the last one wins, as in Flask.
+    It decides on the cookie, too: its ``Set-Cookie`` is sent as it is. It costs two hops to a thread with each request,
+    and Flask stays; no other store needs either. Of two requests at the same moment the last one wins, as in Flask.
 
     Args:
         flask_app: The Flask app.

@@ -108,7 +108,7 @@ def _redis(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | 
         return None
     # One that waits: more requests at once than connections are no reason to refuse some.
     new_pool = redis.BlockingConnectionPool(connection_class=kind, **taken)
-    return RedisStore(redis.Redis(connection_pool=new_pool), **options)
+    return RedisStore(redis.Redis.from_pool(new_pool), **options)
 
 
 def _taken_by(kind: type, settings: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,12 @@ class MemcachedStore(SessionStore):
         with suppress(self._emcache.NotFoundCommandError):
             await client.delete(key.encode())
 
+    async def aclose(self) -> None:
+        clients = [self._client] if self._client is not None else list(self._clients.values())
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+
     def _address(self, server: object) -> Any:
         if not isinstance(server, str):
             raise ConfigTypeError(f"MemcachedStore takes 'host:port' or a client of emcache, not {server!r}")

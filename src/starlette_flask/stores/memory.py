@@ -10,6 +10,7 @@ from starlette_flask.stores.base import SessionStore
 class MemoryStore(SessionStore):
     """
     Keeps sessions in this process, for tests and development: with several workers each knows its own only.
+    Records whose time is over are dropped when they are asked for.
 
     Takes the options of `SessionStore`. The extra is ``starlette-flask[memory]``.
     """

@@ -60,6 +60,9 @@ class RedisStore(SessionStore):
     async def delete(self, key: str) -> None:
         await self.client.delete(key)
 
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
 
 def _is_async(client: object) -> bool:
     # The sync client of the same name has no coroutines.

@@ -17,7 +17,7 @@ class SQLAlchemyStore(SessionStore):
     """
     Keeps sessions as ``flask_session.sqlalchemy.SqlAlchemySessionInterface`` does (Flask-Session 0.8).
 
-    The table is made at the first write if it isn't there. Records whose time is over stay in it until they are
+    The table is made when it is first needed, if it isn't there. Records whose time is over stay in it until they are
     asked for; `delete_expired` deletes them, as ``flask session_cleanup`` does.
 
     Args:
@@ -87,6 +87,9 @@ class SQLAlchemyStore(SessionStore):
         await self._make_table()
         async with self.engine.begin() as connection:
             await connection.execute(self._sql.delete(self.table).where(self.table.c.session_id == key))
+
+    async def aclose(self) -> None:
+        await self.engine.dispose()
 
     async def delete_expired(self) -> int:
         """
