@@ -87,7 +87,7 @@ class CacheLibStore(SessionStore):
             )
         self.cache = cache
         self._raw_cache = copy.copy(cache)
-        self._raw_cache.serializer = _Raw(_mark_of(cache))
+        self._raw_cache.serializer = _Raw(mark_of(cache))
         # Some for all keys: one file that can't be read makes cachelib wait, and not everybody with it.
         self._locks = [Lock() for _ in range(64)]
 
@@ -189,7 +189,7 @@ class _Raw:
         return self._mark + value if isinstance(value, bytes) else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
-def _mark_of(cache: Any) -> bytes:
+def mark_of(cache: Any) -> bytes:
     """
     Return what a cache writes before a pickle.
 

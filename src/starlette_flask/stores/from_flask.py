@@ -165,12 +165,13 @@ def _sqlalchemy(app: Any, interface: Any, options: dict[str, Any]) -> SessionSto
 
 
 def _cachelib(app: Any, interface: Any, options: dict[str, Any]) -> SessionStore | None:
-    from starlette_flask.stores.cachelib import CacheLibStore
+    from starlette_flask.stores.cachelib import CacheLibStore, mark_of
 
     try:
-        return CacheLibStore(interface.cache, **options)
+        mark_of(interface.cache)
     except ConfigError:  # it keeps something else than pickles
         return None
+    return CacheLibStore(interface.cache, **options)
 
 
 _BUILDERS = {
