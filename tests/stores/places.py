@@ -17,6 +17,7 @@ from typing import Any
 
 import cachelib
 import flask
+import msgspec
 import psycopg2  # type: ignore[import-untyped]  # ships no types
 import pymemcache  # type: ignore[import-untyped]  # ships no types
 import pytest
@@ -121,6 +122,12 @@ class FlaskPlace(Place):
         """
         Return the config keys with which *app* uses it.
         """
+
+    def dump(self, data: dict[str, Any]) -> bytes:
+        """
+        Return a session as a record of this place.
+        """
+        return pickle.dumps(data, pickle.HIGHEST_PROTOCOL) if self.is_pickle else msgspec.msgpack.encode(data)
 
     def install(self, app: flask.Flask, **settings: Any) -> None:
         """

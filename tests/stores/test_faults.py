@@ -173,7 +173,7 @@ def test_answers_are_not_mixed_up(place: Any) -> None:
     tell(place, story())
 
 
-@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("name", ["postgresql"])
 def test_a_locked_table(request: pytest.FixtureRequest, name: str) -> None:
     """
     However many requests have given up on a database, all is well when it can be used again.
