@@ -242,17 +242,21 @@ class TestRefusals:
         [
             ("RS256", "RSA", "private_key", "give the key that can sign"),
             ("PS512", "RSA", "public_key", "give the key that can verify"),
+            ("ES256", "SECP256R1", "private_key", "give the key that can sign"),
+            ("EdDSA", "Ed25519", "private_key", "give the key that can sign"),
         ],
     )
     def test_the_other_key(self, algorithm: str, family: str, name: str, text: str) -> None:
         """
-        Keys that are mistaken for each other are refused.
+        Keys that are mistaken for each other are refused, but a private key that can verify as well.
         """
         private, public = key_pair(family)
         swapped = {"private_key": public, "public_key": private}
         settings: dict[str, Any] = {"algorithm": algorithm, name: swapped[name]}
         with pytest.raises(ConfigError, match=f"{name} is the other one of the pair; {text}"):
             JWTConfig(**settings)
+        if name == "private_key" and family != "RSA":
+            assert JWTConfig(algorithm=algorithm, public_key=private).public_key == private
 
     def test_secrets(self) -> None:
         """
@@ -292,6 +296,7 @@ class TestRefusals:
         private, public = key_pair("Ed25519")
         text = repr(JWTConfig(secret_key=KEY, algorithm="EdDSA", private_key=private, public_key=public))
         assert text.startswith("JWTConfig(algorithm='EdDSA', ")
+        assert text.endswith(", verify_sub=True, encode_nbf=True)")
         assert not [name for name in ("secret_key", "private_key", "public_key", KEY, "BEGIN") if name in text]
 
 

@@ -33,8 +33,9 @@ class JWTBackend(AuthenticationBackend):
         try:
             claims = await self._verify(connection=connection)
         except JWTError:
-            claims = self.manager.forget(connection)
+            claims = {}
         if not claims:
+            self.manager.forget(connection)
             return None
         user = None
         if self.manager.looks_up_users:

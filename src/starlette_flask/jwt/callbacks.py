@@ -127,8 +127,7 @@ class Callbacks:
         return self._register("user_lookup_error_loader", callback)
 
     def _register(self, name: str, callback: C) -> C:
-        call = getattr(callback, "__call__", None)  # noqa: B004  # of an object that can be called
-        if name in _SYNC and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)):
+        if name in _SYNC and _is_coroutine(callback):
             raise ConfigTypeError(f"what {name} registers must be a plain function: tokens are made without waiting")
         self._callbacks[name] = callback
         return callback
@@ -150,7 +149,12 @@ class Callbacks:
             return default
         if isinstance(callback, InFlask):
             return await run_in_threadpool(callback.call, connection, *args)
-        if inspect.iscoroutinefunction(callback):
+        if _is_coroutine(callback):
             return await callback(*args)
         result = await run_in_threadpool(callback, *args)
         return await result if inspect.isawaitable(result) else result
+
+
+def _is_coroutine(callback: Callable[..., Any]) -> bool:
+    call = getattr(callback, "__call__", None)  # noqa: B004  # of an object that can be called
+    return inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)

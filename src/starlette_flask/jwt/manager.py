@@ -410,12 +410,11 @@ class JWTManager(Callbacks):
             raise RuntimeError("nobody looks up users; decorate a function with manager.user_lookup_loader")
         return verified.user
 
-    def forget(self, request: HTTPConnection) -> dict[str, Any]:
+    def forget(self, request: HTTPConnection) -> None:
         """
-        Treat the request as one without a token, and return its claims: none.
+        Treat the request as one without a token.
         """
         request.scope.setdefault(SCOPE_KEY, {})[self] = Verified()
-        return {}
 
     def _verified_of(self, request: HTTPConnection) -> Verified:
         verified: Verified | None = request.scope.get(SCOPE_KEY, {}).get(self)
@@ -538,8 +537,11 @@ class JWTManager(Callbacks):
         if isinstance(callback, InFlask):
             return await run_in_threadpool(callback.respond, connection, *args)
         answer = await self._wait_for(error.loader, connection, *args)
-        if isinstance(answer, tuple) and len(answer) == 2:  # content and status, as in Flask
-            return JSONResponse(*answer)
+        if isinstance(answer, tuple) and len(answer) == 2 and type(answer[1]) is int:  # as in Flask
+            answer, status = answer
+            if not isinstance(answer, Response):
+                return JSONResponse(answer, status)
+            answer.status_code = status
         return answer if isinstance(answer, Response) else JSONResponse(answer, error.status_code)
 
 

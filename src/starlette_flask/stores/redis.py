@@ -2,13 +2,20 @@
 `RedisStore`: sessions in Redis 6.2 or newer, or Valkey; a single server, with Sentinel, or a Cluster.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from starlette_flask.exceptions import ConfigError, ConfigTypeError
 from starlette_flask.stores.base import SessionStore, need
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster
+
+# What redis-py allows by default, for each server.
+_MOST = 100
 
 # One step and one key, so that a Cluster can do it: writes if the record is still the one that was read.
 _REPLACE = """
@@ -47,21 +54,35 @@ class RedisStore(SessionStore):
         if settings.get("decode_responses"):
             raise ConfigError("records are bytes; make the client of RedisStore without decode_responses=True")
         self.client = client
+        pool = getattr(client, "connection_pool", None)
+        self._most = min(getattr(pool, "max_connections", _MOST) or _MOST, _MOST)
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
-        record: Any = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
+        async with self._connected():
+            record: Any = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
         return bytes(record) if record else None
 
     async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
-        if seen is None:
-            return bool(await self.client.set(key, record, ex=lifetime, nx=True))
-        return bool(await self.client.eval(_REPLACE, 1, key, seen, record, lifetime))
+        async with self._connected():
+            if seen is None:
+                return bool(await self.client.set(key, record, ex=lifetime, nx=True))
+            return bool(await self.client.eval(_REPLACE, 1, key, seen, record, lifetime))
 
     async def delete(self, key: str) -> None:
-        await self.client.delete(key)
+        async with self._connected():
+            await self.client.delete(key)
 
     async def aclose(self) -> None:
         await self.client.aclose()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        # A pool that has no connection left refuses, where waiting for one would do.
+        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._most)):
+            if hasattr(self.client, "initialize"):  # of a Cluster, whose first requests at once it isn't ready for
+                await self.client.initialize()
+            yield
 
 
 def _is_async(client: object) -> bool:

@@ -2,8 +2,10 @@
 `SQLAlchemyStore`: sessions in Flask-Session's table of a SQL database.
 """
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette_flask.exceptions import ConfigTypeError
 from starlette_flask.stores.base import SessionStore, need
@@ -11,6 +13,9 @@ from starlette_flask.stores.base import SessionStore, need
 if TYPE_CHECKING:
     from sqlalchemy import Table
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+T = TypeVar("T")
 
 
 class SQLAlchemyStore(SessionStore):
@@ -43,9 +48,9 @@ class SQLAlchemyStore(SessionStore):
         **options: object,
     ) -> None:
         self._sql = need("sqlalchemy", self.extra)
-        asyncio = need("sqlalchemy.ext.asyncio", self.extra)
+        extension = need("sqlalchemy.ext.asyncio", self.extra)
         super().__init__(**options)  # type: ignore[arg-type]  # SessionStore checks them
-        if not isinstance(engine, asyncio.AsyncEngine):
+        if not isinstance(engine, extension.AsyncEngine):
             raise ConfigTypeError(
                 "SQLAlchemyStore takes an engine of sqlalchemy.ext.asyncio.create_async_engine,"
                 f" not {type(engine).__module__}.{type(engine).__qualname__}"
@@ -53,8 +58,31 @@ class SQLAlchemyStore(SessionStore):
         self.engine = engine
         self.table = _table(self._sql, table, schema, sequence) if isinstance(table, str) else table
         self._is_made = False
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
+        return await self._finished(self._read(key, refresh))
+
+    async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+        return await self._finished(self._write(key, record, lifetime, seen))
+
+    async def delete(self, key: str) -> None:
+        await self._finished(self._delete(key))
+
+    async def _finished(self, statements: Coroutine[Any, Any, T]) -> T:
+        # Who waits no longer leaves; the statements go on. Cancelled in the middle, a connection would be dropped with
+        # its locks, or never come back to the engine's pool.
+        task = asyncio.ensure_future(statements)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody else is to be told
+
+    async def _read(self, key: str, refresh: int | None) -> bytes | None:
         sql, columns, now = self._sql, self.table.c, _now()
         is_it = sql.and_(columns.session_id == key, columns.expiry > now)
         await self._make_table()
@@ -65,7 +93,7 @@ class SQLAlchemyStore(SessionStore):
                 await connection.execute(sql.update(self.table).where(is_it).values(expiry=end))
         return record
 
-    async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
+    async def _write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
         sql, columns, now = self._sql, self.table.c, _now()
         values = {"data": record, "expiry": now + timedelta(seconds=lifetime)}
         is_it = columns.session_id == key
@@ -83,7 +111,7 @@ class SQLAlchemyStore(SessionStore):
                 return False
         return True
 
-    async def delete(self, key: str) -> None:
+    async def _delete(self, key: str) -> None:
         await self._make_table()
         async with self.engine.begin() as connection:
             await connection.execute(self._sql.delete(self.table).where(self.table.c.session_id == key))
