@@ -16,11 +16,13 @@ from benchmarks.chart import draw
 from benchmarks.growth import measure_growth
 from benchmarks.mounts import measure_mounts
 from benchmarks.readers import measure_slow_readers
+from benchmarks.redis_server import MissingServerError, find_redis
 from benchmarks.report import Table, full_tables, short_tables
 from benchmarks.results import Results, describe_environment
 from benchmarks.rounds import Effort
 from benchmarks.servers import Load, measure_mount_servers, measure_servers
 from benchmarks.sessions import measure_scenarios, measure_sizes
+from benchmarks.stores import measure_stores
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
@@ -40,7 +42,7 @@ def main() -> None:
         "what",
         nargs="?",
         default="all",
-        choices=("all", "sessions", "servers", "growth", "mounts", "report"),
+        choices=("all", "sessions", "servers", "growth", "stores", "mounts", "report"),
         help="what to measure; report: nothing, show --out again (default: all)",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything: to see it work, not to compare")
@@ -48,6 +50,11 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="fill in docs/performance.md and draw its chart, too")
     arguments = parser.parse_args()
 
+    if arguments.what in ("all", "stores"):
+        try:
+            find_redis()  # now, not after ten minutes
+        except MissingServerError as exc:
+            sys.exit(str(exc))
     console = Console()
     if arguments.what == "report":
         results = Results.load(arguments.out)
@@ -71,19 +78,23 @@ def _measure(what: str, is_quick: bool, console: Console) -> Results:
     if what in ("all", "growth"):
         with console.status("growth: requests in one process, for a minute or so"):
             growth = measure_growth(20_000, traced_requests=5_000) if is_quick else measure_growth()
-    sessions, sizes, servers, mounts, mount_servers, slow_readers = [], [], [], [], [], []
+    sessions, sizes, servers, mounts, mount_servers, slow_readers, stores = [], [], [], [], [], [], []
     if what in ("all", "sessions"):
         sessions = _shown(console, "sessions: every contender in turn", measure_scenarios(effort))
         sizes = _shown(console, "sizes: from 100 B to 4 KB", measure_sizes(effort))
     if what in ("all", "servers"):
         servers = _shown(console, "servers: uvicorn, granian", measure_servers(load))
+    if what in ("all", "stores"):
+        stores = _shown(console, "stores: sessions in Redis", measure_stores(effort))
     if what in ("all", "mounts"):
         load = replace(load, requests=load.requests // 4)
         seconds = 1.0 if is_quick else 5.0
         mounts = _shown(console, "mounts: every adapter in turn", measure_mounts(effort))
         mount_servers = _shown(console, "mounts: uvicorn, granian", measure_mount_servers(load))
         slow_readers = _shown(console, "mounts: slow readers", measure_slow_readers(seconds=seconds))
-    return Results(describe_environment(), sessions, sizes, servers, growth, mounts, mount_servers, slow_readers)
+    return Results(
+        describe_environment(), sessions, sizes, servers, growth, mounts, mount_servers, slow_readers, stores
+    )
 
 
 def _shown(console: Console, what: str, measurements: Iterable[T]) -> list[T]:

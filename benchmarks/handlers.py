@@ -96,7 +96,7 @@ class ASGIContender:
         return BARE
 
     def handler(self, act: Act | None, cookie: str | None) -> Callable[[], Any]:
-        view = self._view(act)
+        view = view_of(act, has_session=self._wrap is not None, loads=self._loads)
         app: Any = view if self._wrap is None else self._wrap(view)
         scope = scope_with(cookie)
         start: Message = {}
@@ -119,29 +119,39 @@ class ASGIContender:
     def cookies_set_by(self, answer: Message) -> list[str]:
         return [value.decode() for name, value in answer["headers"] if name.lower() == b"set-cookie"]
 
-    def _view(self, act: Act | None) -> ASGIApp:
-        async def untouched(scope: Scope, receive: Receive, send: Send) -> None:
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": BODY})
 
-        async def without_session(scope: Scope, receive: Receive, send: Send) -> None:
-            Request(scope)
-            await untouched(scope, receive, send)
+def view_of(act: Act | None, *, has_session: bool, loads: bool) -> ASGIApp:
+    """
+    Return the app inside.
 
-        if act is None:
-            return untouched
-        if self._wrap is None:
-            return without_session
+    Args:
+        act: What it does with the session; None: it doesn't touch it.
+        has_session: There is one; else only the request object is made to which it would belong.
+        loads: It must be asked for, as with starsessions.
+    """
 
-        async def with_session(scope: Scope, receive: Receive, send: Send) -> None:
-            request = Request(scope)
-            if self._loads:
-                await load_session(request)
-            act(request.session)
-            await untouched(scope, receive, send)
+    async def untouched(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": BODY})
 
-        return with_session
+    async def without_session(scope: Scope, receive: Receive, send: Send) -> None:
+        Request(scope)
+        await untouched(scope, receive, send)
+
+    if act is None:
+        return untouched
+    if not has_session:
+        return without_session
+
+    async def with_session(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if loads:
+            await load_session(request)
+        act(request.session)
+        await untouched(scope, receive, send)
+
+    return with_session
 
 
 BARE = ASGIContender("bare app", None)

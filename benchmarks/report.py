@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from benchmarks import keepers
 from benchmarks.adapters import A2WSGI, PLAIN
 from benchmarks.contenders import OURS, STARLETTE
 from benchmarks.growth import Growth
@@ -14,6 +15,7 @@ from benchmarks.readers import LIMIT_MB, Memory
 from benchmarks.results import Results
 from benchmarks.rounds import Cost
 from benchmarks.servers import Throughput
+from benchmarks.stores import StoreCost
 from benchmarks.visits import FILM_BYTES
 
 T = TypeVar("T")
@@ -45,6 +47,10 @@ def full_tables(results: Results) -> Iterator[Table]:
     for costs in _by_scenario(results.sessions):
         yield _scenario_table(costs, "net µs", STARLETTE.name)
     yield from _session_tables(results)
+    for costs in _by_scenario(results.stores):
+        for payload in PAYLOADS:  # of both, nobody's terminal is wide enough
+            if part := [cost for cost in costs if cost.case.startswith(f"{payload}, ")]:
+                yield _scenario_table(part, "net µs", keepers.STARSESSIONS)
     for costs in _by_scenario(results.mounts):
         yield _scenario_table(costs, "µs", PLAIN.name)
     yield from _mount_tables(results)
@@ -58,6 +64,8 @@ def short_tables(results: Results) -> Iterator[Table]:
     yield _target_table(results)
     yield _median_table("What a session costs: µs for each request, net of the bare app", results.sessions)
     yield from _session_tables(results)
+    if results.stores:
+        yield _store_table(results.stores)
     yield _median_table("What a mounted Flask app costs: µs for each request", results.mounts)
     yield from _mount_tables(results)
 
@@ -91,6 +99,8 @@ def _scenario_table(costs: Sequence[Cost], unit: str, reference: str) -> Table:
             cost = by_key[contender, case]
             ratio = cost.median / by_key[reference, case].median
             cells += [f"{cost.median:.1f}", f"{cost.lower:.1f}-{cost.upper:.1f}", f"{ratio:.2f}"]
+        if isinstance(cost, StoreCost) and cost.commands:
+            cells[0] += f": {', '.join(cost.commands)}"
         if cost.remark:
             cells[0] += f" ({cost.remark})"
         rows.append(cells)
@@ -108,6 +118,23 @@ def _median_table(title: str, costs: Sequence[Cost]) -> Table:
             row.append("" if found is None else f"{found.median:.1f}{'*' if found.remark else ''}")
         rows.append(row)
     return Table(title, ["", *contenders], rows)
+
+
+def _store_table(costs: Sequence[StoreCost]) -> Table:
+    contenders = _unique(cost.contender for cost in costs)
+    others = (keepers.STARSESSIONS, keepers.FLASK_SESSION)
+    rows = []
+    for scenario, case in _unique((cost.scenario, cost.case) for cost in costs):
+        found = {cost.contender: cost for cost in costs if (cost.scenario, cost.case) == (scenario, case)}
+        row = [f"{scenario}, {case}"]
+        for contender in contenders:
+            cost = found.get(contender)
+            row.append("" if cost is None else f"{cost.median:.1f} ({len(cost.commands)}){'*' if cost.remark else ''}")
+        row += [f"{found[keepers.OURS].median / found[other].median:.2f}" for other in others]
+        rows.append(row)
+    columns = ["", *contenders, *(f"ours / {other}'s" for other in others)]
+    title = "What a session in Redis costs: µs for each request, net of the bare app (and commands sent to Redis)"
+    return Table(title, columns, rows)
 
 
 def _size_table(costs: Sequence[Cost]) -> Table:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 from benchmarks.growth import Growth
 from benchmarks.readers import Memory
+from benchmarks.redis_server import MissingServerError, redis_version
 from benchmarks.rounds import Cost
 from benchmarks.servers import Throughput
+from benchmarks.stores import StoreCost
 from benchmarks.targets import Verdict, judge
 
 PACKAGES = (
@@ -24,6 +27,8 @@ PACKAGES = (
     "flask",
     "quart",
     "starsessions",
+    "flask-session",
+    "redis",
     "a2wsgi",
     "asgiref",
     "uvicorn",
@@ -45,6 +50,7 @@ class Results:
         mounts: From `benchmarks.mounts`.
         mount_servers: From `benchmarks.servers.measure_mount_servers`.
         slow_readers: From `benchmarks.readers`.
+        stores: From `benchmarks.stores`.
     """
 
     environment: dict[str, str]
@@ -55,6 +61,7 @@ class Results:
     mounts: Sequence[Cost] = ()
     mount_servers: Sequence[Throughput] = ()
     slow_readers: Sequence[Memory] = ()
+    stores: Sequence[StoreCost] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -68,7 +75,7 @@ class Results:
         """
         What follows for the targets.
         """
-        return judge([*self.sessions, *self.mounts])
+        return judge([*self.sessions, *self.mounts, *self.stores])
 
     def save(self, path: Path) -> None:
         """
@@ -95,6 +102,7 @@ class Results:
             [Cost(**each) for each in data["mounts"]],
             [Throughput(**each) for each in data["mount_servers"]],
             [Memory(**each) for each in data["slow_readers"]],
+            [StoreCost(**{**each, "commands": tuple(each["commands"])}) for each in data.get("stores", ())],
         )
 
 
@@ -111,6 +119,8 @@ def describe_environment() -> dict[str, str]:
             environment[package] = version(package)
         except PackageNotFoundError:
             continue
+    with suppress(MissingServerError):
+        environment["Redis"] = redis_version()
     return environment
 
 

@@ -138,13 +138,25 @@ def serve(server: str, app: str) -> Iterator[tuple[int, int]]:
     Yields:
         The port on `HOST`, and the identifier of the process; granian's has a child with the app.
     """
-    port = _free_port()
+    port = free_port()
     options = [*SERVERS[server], "--log-level", "error", "--no-access-log", "--host", HOST, "--port", str(port)]
     command = [sys.executable, "-W", "ignore", "-m", server, *options, "--workers", "1", f"benchmarks.{app}"]
+    with running(command, port) as process_id:
+        yield port, process_id
+
+
+@contextmanager
+def running(command: Sequence[str], port: int) -> Iterator[int]:
+    """
+    Run a server that will listen on *port* of `HOST`.
+
+    Yields:
+        The identifier of the process.
+    """
     process = subprocess.Popen(command)  # noqa: S603  # our own words only
     try:
         _wait_for(process, port)
-        yield port, process.pid
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -154,18 +166,21 @@ def serve(server: str, app: str) -> Iterator[tuple[int, int]]:
             process.wait()
 
 
+def free_port() -> int:
+    """
+    Return a port of `HOST` that nobody listens on.
+    """
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def request_to(path: str, cookie: str | None) -> bytes:
     """
     Return the bytes of a browser's request.
     """
     lines = [b"%b: %b\r\n" % header for header in scope_with(cookie)["headers"]]
     return f"GET {path} HTTP/1.1\r\n".encode() + b"".join(lines) + b"\r\n"
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:

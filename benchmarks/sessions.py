@@ -44,13 +44,13 @@ def check(contender: Contender, scenario: Scenario, payload: dict[str, Any], coo
         RuntimeError: It does something else altogether, and its time would say nothing.
     """
     results: list[object] = []
-    after = ask(contender, _recorded(scenario.act, results), cookie)
+    after = ask(contender, recorded(scenario.act, results), cookie)
     left: dict[str, Any] = {}
     ask(contender, lambda session: left.update(copy.deepcopy(dict(session))), after)
 
     expected = copy.deepcopy(payload) if scenario.cookie == "valid" else {}
     expected_results: list[object] = []
-    if act := _recorded(scenario.act, expected_results):
+    if act := recorded(scenario.act, expected_results):
         act(expected)
     if (results, left) == (expected_results, expected):
         return ""
@@ -62,7 +62,10 @@ def check(contender: Contender, scenario: Scenario, payload: dict[str, Any], coo
     )
 
 
-def _recorded(act: Act | None, results: list[object]) -> Act | None:
+def recorded(act: Act | None, results: list[object]) -> Act | None:
+    """
+    Return an act that notes in *results* what *act* returns.
+    """
     return None if act is None else lambda session: results.append(act(session))
 
 

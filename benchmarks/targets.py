@@ -5,9 +5,10 @@ What the measurements must show, as ratios of medians of one run.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmarks import keepers
 from benchmarks.adapters import A2WSGI, MOUNTED, MOUNTED_SHARED, PLAIN
 from benchmarks.contenders import OBVIOUS, OURS, OURS_WITHOUT_NESTED, OURS_WITHOUT_REFRESH, STARLETTE
-from benchmarks.mounts import CASES
+from benchmarks.loops import CASES
 from benchmarks.rounds import Cost
 from benchmarks.visits import LARGE, SMALL
 
@@ -73,7 +74,14 @@ MOUNT_TARGETS = (
     ),
     *(Target(visit.name, case, 1.00, other=A2WSGI.name, noise=0.05) for visit in LARGE for case in CASES),
 )
-TARGETS = SESSION_TARGETS + MOUNT_TARGETS
+STORE_TARGETS = tuple(
+    Target(scenario, f"{payload}, {case}", 0.60, keepers.OURS, other)
+    for scenario in ("Redis: read", "Redis: read, sliding expiry")
+    for other in (keepers.STARSESSIONS, keepers.FLASK_SESSION)
+    for payload in ("s", "m")
+    for case in CASES
+)
+TARGETS = SESSION_TARGETS + MOUNT_TARGETS + STORE_TARGETS
 
 
 def judge(costs: Iterable[Cost]) -> list[Verdict]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import keepers
 from benchmarks.adapters import A2WSGI, MOUNTED, MOUNTED_SHARED, PLAIN
 from benchmarks.contenders import CONTENDERS, OURS, OURS_WITHOUT_REFRESH, STARLETTE
 from benchmarks.growth import PROC, measure_growth
-from benchmarks.mounts import CASES, measure_mounts
+from benchmarks.loops import CASES
+from benchmarks.mounts import measure_mounts
 from benchmarks.readers import Memory, measure_slow_readers
 from benchmarks.report import full_tables, short_tables
 from benchmarks.results import Results, describe_environment
@@ -18,12 +20,16 @@ from benchmarks.rounds import Cost, Effort
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import APPS, MOUNTED_APPS, Load, Throughput, measure_mount_servers, measure_servers
 from benchmarks.sessions import measure_scenarios, measure_sizes
-from benchmarks.targets import MOUNT_TARGETS, SESSION_TARGETS, judge
+from benchmarks.stores import STORE_SCENARIOS, StoreCost, measure_stores
+from benchmarks.targets import MOUNT_TARGETS, SESSION_TARGETS, STORE_TARGETS, judge
 from benchmarks.visits import SMALL, VISITS
+from tests.interop.apps import needs
+from tests.stores.servers import need
 
 TINY = Effort(rounds=2, slice_ms=0.05)
 TINY_LOAD = Load(rounds=2, requests=2)
 FEW_APPS = {name: MOUNTED_APPS[name] for name in (MOUNTED.name, A2WSGI.name)}
+STORE_MEDIANS = [(keepers.OURS, 3.0, 1), (keepers.STARSESSIONS, 4.0, 2), (keepers.FLASK_SESSION, 6.0, 2)]
 
 on_linux = pytest.mark.skipif(not PROC.exists(), reason="only Linux tells the memory of a process in /proc")
 
@@ -83,6 +89,26 @@ def test_mounts() -> None:
     assert len(judge(costs)) == len(MOUNT_TARGETS)
 
 
+@needs("starsessions", "2.2.1", "before, its store closed all connections after each command")
+def test_stores() -> None:
+    """
+    Everybody who keeps sessions in Redis is measured in every scenario, with one client and with several.
+    """
+    need("redis-server", package="redis-server")
+    costs = list(measure_stores(TINY, cases=dict.fromkeys(CASES, 2)))
+    measured = {(cost.scenario, cost.case, cost.contender) for cost in costs}
+    assert len(measured) == len(costs)
+    assert measured >= {
+        (scenario.name, f"{payload}, {case}", contender)
+        for scenario in STORE_SCENARIOS
+        for payload in scenario.payloads
+        for case in CASES
+        for contender in (keepers.OURS, keepers.STARSESSIONS, keepers.FLASK_SESSION)
+    }
+    assert all(math.isfinite(cost.median) and cost.bare > 0 for cost in costs)
+    assert len(judge(costs)) == len(STORE_TARGETS)
+
+
 def test_mount_servers() -> None:
     """
     Each adapter is served and asked.
@@ -139,6 +165,10 @@ def test_results_are_kept(tmp_path: Path) -> None:
         [Cost(SMALL.name, "16 at once", each.name, 1.0, 2.0, 3.0, 0.0, 10) for each in (MOUNTED, A2WSGI, PLAIN)],
         [Throughput("granian", SMALL.name, app, 900.0, 1000.0, 1100.0) for app in FEW_APPS],
         [Memory("uvicorn", app, 50, 10, 50.0, 120.5) for app in FEW_APPS],
+        [
+            StoreCost("Redis: read", "s, 16 at once", name, 1.0, median, 9.0, 1.0, 10, commands=("GET", "SET")[:count])
+            for name, median, count in STORE_MEDIANS
+        ],
     )
     results.save(tmp_path / "results.json")
     loaded = Results.load(tmp_path / "results.json")
@@ -150,7 +180,16 @@ def test_results_are_kept(tmp_path: Path) -> None:
     assert "| small JSON, session read, 16 at once | a2wsgi | 0.50 | 1.00 | MISSED |" in page
     assert "| small JSON, session read, 16 at once | 2.0 | 2.0 | 2.0 |" in page
     assert "| granian, small JSON, session read | 1,000 (900-1,100) | 1,000 (900-1,100) | 1.00 |" in page
+    assert "| Redis: read, s, 16 at once | 3.0 (1) | 4.0 (2) | 6.0 (2) | 0.75 | 0.50 |" in page
+    assert "| Redis: read, s, 16 at once | starsessions | 0.60 | 0.75 | MISSED |" in page
+    assert "| Redis: read, s, 16 at once | Flask-Session | 0.60 | 0.50 | met |" in page
     assert "| uvicorn, starlette-flask | 10 of 50 | 50 MB | +120 MB | MISSED |" in page
     assert "| uvicorn, a2wsgi | 10 of 50 | 50 MB | +120 MB |  |" in page
     titles = [table.title for table in full_tables(loaded)]
-    assert (titles[0], len(titles)) == ("untouched", 7)
+    assert (titles[0], len(titles)) == ("untouched", 8)
+    [table] = [table for table in full_tables(loaded) if table.title == "Redis: read"]
+    assert [row[0] for row in table.rows] == [
+        "starlette-flask: GET",
+        "starsessions: GET, SET",
+        "Flask-Session: GET, SET",
+    ]

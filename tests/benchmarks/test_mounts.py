@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.adapters import CALLERS, MOUNTED, PLAIN, Caller
 from benchmarks.contenders import OURS, make_cookie
-from benchmarks.mounts import check, running_loop
+from benchmarks.loops import running_loop
+from benchmarks.mounts import check
 from benchmarks.payloads import PAYLOADS, environ_of
 from benchmarks.visits import DIGEST, FILM_BYTES, SMALL, UPLOAD, VISITS, Visit, film, whose_session
 
