@@ -917,6 +917,22 @@ class TestMeanwhile:
         with time_machine.travel(NOW, tick=True):
             assert tell(story()) < 1
 
+    def test_nobody_waits_for_long(self) -> None:
+        """
+        Taking turns is a courtesy: who has waited long enough goes on without.
+        """
+        store = Store(timeout=0.02)
+        cookie = store.put("known", {"a": 0})
+
+        async def story() -> Answer:
+            app: Any = SessionMiddleware(app_with(store, write(b=1)), store=store)
+            async with app._keeper._turn("known"):
+                return await asyncio.create_task(ask(app, cookie))
+
+        with time_machine.travel(NOW, tick=True):
+            assert tell(story()).status == 200
+        assert store.kept == {"known": {"a": 0, "b": 1}}
+
     def test_in_two_event_loops(self, store: Store) -> None:
         """
         Two threads with an event loop each don't wait for each other.
@@ -1084,6 +1100,30 @@ class TestLogin:
         [(sid, data)] = store.kept.items()
         assert cookie == f"session={sid}"
         assert (data["_user_id"], data["cart"]) == ("7", [1])
+
+    def test_clicked_twice(self, store: Store) -> None:
+        """
+        Of two logins at the same moment the second, whose cookie the browser keeps, has lost nothing, either.
+        """
+        cookie = store.put("known", {"cart": [1]})
+        app = self.app(store)
+
+        async def story() -> list[Answer]:
+            at_once = asyncio.Event()
+            waiting: list[str] = []
+
+            async def wait() -> None:
+                waiting.append("a request")
+                if len(waiting) == 2:
+                    at_once.set()
+                await at_once.wait()
+
+            store.before = lambda what, sid: wait() if what == "read" and len(waiting) < 2 else None
+            return list(await asyncio.gather(*(ask(app, cookie, path="/?in") for _ in range(2))))
+
+        tell(story())
+        assert "known" not in store.kept
+        assert [(data["_user_id"], data["cart"]) for data in store.kept.values()] == [("7", [1])] * 2
 
     def test_not_wanted(self, store: Store) -> None:
         """

@@ -2,6 +2,7 @@
 What all stores share: their options, their records, and how little it takes to write one.
 """
 
+import asyncio
 import pickle
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class TestOptions:
         ("options", "error", "message"),
         [
             pytest.param({"key_prefix": b"session:"}, TypeError, "key_prefix must be str, not bytes", id="prefix"),
+            pytest.param({"key_prefix": ""}, ConfigError, "a cookie could name any key of the server", id="no prefix"),
             pytest.param(
                 {"serialization_format": "pickle"},
                 ConfigError,
@@ -317,3 +319,12 @@ class TestOwnStore:
         store.source = interface
         assert store.is_of(object(), interface)
         assert not store.is_of(object(), object())
+
+    def test_closing(self) -> None:
+        """
+        A store without connections has none to close.
+        """
+        store = MemoryStore()
+        asyncio.run(store.write("session:a", b"x", 60, None))
+        asyncio.run(store.aclose())
+        assert asyncio.run(store.read("session:a", None)) == b"x"

@@ -273,6 +273,8 @@ class TestRequest:
 
         assert visit(Asking(), write(a=1)).vary == ["/"]
 
+    @pytest.mark.filterwarnings("ignore:'localhost' is not a valid cookie domain")  # of Flask before 2.3
+    @pytest.mark.filterwarnings("ignore:Current server name")  # of Werkzeug before 2.3
     @pytest.mark.parametrize("host", ["evil.example", "in valid", "a,b", "\xe9"])
     def test_any_host(self, host: str) -> None:
         """
@@ -411,6 +413,28 @@ class TestSaving:
         visit(vault, lambda session: session["value"], cookie)
         visit(vault, write(a=1), cookie)
         assert vault.sessions["known"] == {"value": value, "a": 1}
+
+    def test_plain_dict(self) -> None:
+        """
+        An interface may keep a dict that knows nothing of what is done to it.
+        """
+
+        class Plain(dict[str, Any]):
+            pass
+
+        class PlainInterface(SessionInterface):
+            kept: dict[str, Any] = {}  # noqa: RUF012  # of this test only
+
+            def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
+                return Plain(self.kept)
+
+            def save_session(self, app: flask.Flask, session: Any, response: flask.Response) -> None:
+                self.kept.clear()
+                self.kept.update(session)
+
+        interface = PlainInterface()
+        visit(interface, write(user="ada"))
+        assert visit(interface, see).body == b"{'user': 'ada'}"
 
     def test_null_session(self) -> None:
         """

@@ -5,6 +5,7 @@ The interfaces are real ones; servers are asked where their clients ask them whe
 """
 
 import asyncio
+import json
 import logging
 import warnings
 from collections.abc import Callable
@@ -33,6 +34,7 @@ from starlette_flask.stores import (
     RedisStore,
     SessionStore,
     SQLAlchemyStore,
+    from_flask,
 )
 from tests.interop.apps import make_flask_app
 from tests.stores.client import app_with, ask, write
@@ -377,22 +379,44 @@ def sql_store(url: str, **settings: Any) -> Any:
     database = SQLAlchemy(app)
     app.config["SESSION_SQLALCHEMY"] = database
     flask_session.Session(app)
-    store = SessionConfig.from_flask(app).store
-    with app.app_context():
-        for engine in database.engines.values():
-            engine.dispose()
-    return store
+    try:
+        return SessionConfig.from_flask(app).store
+    finally:
+        with app.app_context():
+            for engine in database.engines.values():
+                engine.dispose()
 
 
 class TestSQL:
     def test_database(self, tmp_path: Path) -> None:
         """
-        The table is the app's, in its database, by a driver for async code; a failed statement isn't quoted.
+        The table is the app's, in its database, by a driver for async code.
         """
-        store = sql_store(f"sqlite:///{tmp_path}/a.db?timeout=3", SESSION_SQLALCHEMY_TABLE="kept")
+        store = sql_store(f"sqlite:///{tmp_path}/a.db", SESSION_SQLALCHEMY_TABLE="kept")
         assert isinstance(store, SQLAlchemyStore)
-        assert str(store.engine.url) == f"sqlite+aiosqlite:///{tmp_path}/a.db?timeout=3"
+        assert str(store.engine.url) == f"sqlite+aiosqlite:///{tmp_path}/a.db"
         assert store.table.name == "kept"
+
+    @pytest.mark.parametrize(
+        ("query", "settings"),
+        [
+            pytest.param("?timeout=3", {}, id="in the URL"),
+            pytest.param("", {"SQLALCHEMY_ENGINE_OPTIONS": {"connect_args": {"timeout": 3}}}, id="in the options"),
+        ],
+    )
+    def test_ways_to_connect(self, tmp_path: Path, query: str, settings: dict[str, Any]) -> None:
+        """
+        How its driver is to connect, by TLS perhaps, isn't translated for another driver: the app is asked.
+        """
+        assert isinstance(sql_store(f"sqlite:///{tmp_path}/a.db{query}", **settings), FlaskInterfaceStore)
+
+    def test_no_driver(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A driver that isn't installed is named.
+        """
+        monkeypatch.setattr(from_flask, "find_spec", lambda name: None)
+        with pytest.raises(ImportError, match=r"^aiosqlite is missing, .* pip install aiosqlite$"):
+            sql_store(f"sqlite:///{tmp_path}/a.db")
 
     @pytest.mark.filterwarnings("ignore:'get_engine' is deprecated:DeprecationWarning")  # Flask-Session calls it
     def test_bind(self, tmp_path: Path) -> None:
@@ -449,6 +473,11 @@ class TestCacheLib:
         """
         For one that keeps something else than pickles the app is asked.
         """
+
+        class JSONSerializer(cachelib.serializers.SimpleSerializer):
+            def loads(self, bvalue: bytes) -> Any:
+                return json.loads(bvalue)
+
         cache = cachelib.SimpleCache()
-        cache.serializer = cachelib.serializers.JSONSerializer()  # type: ignore[assignment]
+        cache.serializer = JSONSerializer()
         assert isinstance(store_of("cachelib", SESSION_CACHELIB=cache), FlaskInterfaceStore)

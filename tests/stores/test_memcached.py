@@ -86,7 +86,7 @@ class TestServers:
         tell(place, story())
 
 
-def run(store: MemcachedStore, story: Coroutine[Any, Any, None]) -> None:
+def run(store: MemcachedStore, story: Coroutine[Any, Any, object]) -> None:
     """
     Tell a story on an event loop of its own, and close the client that it has used.
     """
@@ -177,3 +177,34 @@ def test_a_compressed_record(place: MemcachedPlace) -> None:
         assert (await ask(app_with(store, see), "session=a")).body == b"{'_permanent': True}"
 
     tell(place, story())
+
+
+def test_closing(place: MemcachedPlace) -> None:
+    """
+    Closing the store closes its clients, or the one that it was given; its own are made anew when it is asked.
+    """
+
+    async def story() -> None:
+        given = await emcache.create_client([emcache.MemcachedHostAddress("127.0.0.1", place.server.port)])
+        store, other = MemcachedStore(f"127.0.0.1:{place.server.port}"), MemcachedStore(given)
+        for each in (store, other):
+            await each.read(KEY, None)
+        [made] = store._clients.values()
+        for each in (store, other):
+            await each.aclose()
+        assert made.closed
+        assert given.closed
+        assert await store.read(KEY, None) is None
+        await store.aclose()
+
+    asyncio.run(story())
+
+
+def test_closing_elsewhere(place: MemcachedPlace) -> None:
+    """
+    Clients of event loops that are gone are gone with them.
+    """
+    store = MemcachedStore(f"127.0.0.1:{place.server.port}")
+    run(store, store.read(KEY, None))
+    asyncio.run(store.aclose())
+    assert not store._clients

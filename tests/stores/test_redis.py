@@ -132,3 +132,21 @@ def test_something_else(request: pytest.FixtureRequest) -> None:
 
     with open_place("redis", request) as place:
         tell(place, story())
+
+
+def test_closing(request: pytest.FixtureRequest) -> None:
+    """
+    Closing the store closes the client; who asks after that is connected anew.
+    """
+
+    async def story() -> None:
+        store: Any = place.store()
+        await store.read(KEY, None)
+        pool = store.client.connection_pool
+        [connection] = pool._available_connections
+        assert connection.is_connected
+        await store.aclose()
+        assert not connection.is_connected
+
+    with open_place("redis", request) as place:
+        tell(place, story())

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 import time_machine
+from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -173,16 +174,6 @@ class TestTable:
         with open_place("postgresql", request) as place:
             tell(place, story())
 
-    def test_cannot_be_made(self, tmp_path: Path) -> None:
-        """
-        Where it can't be made, the database's error says why, each time.
-        """
-        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/no/folder/sessions.db")
-        store = SQLAlchemyStore(engine)
-        for _ in range(2):
-            with pytest.raises(sqlalchemy.exc.OperationalError, match="unable to open"):
-                run(engine, lambda: store.read(KEY, None))
-
     def test_may_not_be_made(self, engine: AsyncEngine, path: Path) -> None:
         """
         An error that isn't about a table that is there already is raised.
@@ -309,3 +300,22 @@ def test_a_constraint(place: SQLPlace) -> None:
         assert await store.read(KEY, 60) == b"first"
 
     tell(place, story())
+
+
+def test_closing(path: Path) -> None:
+    """
+    Closing the store disposes of the engine's connections; who asks after that is connected anew.
+    """
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool)
+
+    async def story() -> None:
+        store = SQLAlchemyStore(engine)
+        await store.read(KEY, None)
+        pool: Any = engine.pool
+        assert pool.checkedin() == 1
+        await store.aclose()
+        assert pool.checkedin() == 0
+        assert engine.pool is not pool
+        assert await store.read(KEY, None) is None
+
+    run(engine, story)

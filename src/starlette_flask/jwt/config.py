@@ -206,7 +206,8 @@ class JWTConfig:
             except Exception as exc:  # of cryptography, too; the text may quote the key
                 raise ConfigError(f"{name} is no key for {self.algorithm} ({type(exc).__name__})") from None
             use = {"public_key": "verify", "private_key": "sign"}.get(name, "")
-            if prepared is not None and self.algorithm[:2] in ("RS", "PS") and not hasattr(prepared, use):
+            is_told = use == "sign" or self.algorithm[:2] in ("RS", "PS")  # of the others a private key verifies, too
+            if prepared is not None and self.is_asymmetric and is_told and not hasattr(prepared, use):
                 raise ConfigError(f"{name} is the other one of the pair; give the key that can {use}")
 
     @classmethod

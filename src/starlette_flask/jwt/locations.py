@@ -52,6 +52,8 @@ async def find_token(
             return await _in_json(config, connection, is_refresh), None
         except NoAuthorizationError as exc:
             reasons.append(exc.detail)
+        except ClientDisconnect as exc:
+            raise NoAuthorizationError("The client has left") from exc
     raise NoAuthorizationError(reasons[0] if len(reasons) == 1 else f"There is no token ({'; '.join(reasons)})")
 
 
@@ -108,8 +110,6 @@ async def _csrf_value(config: JWTConfig, connection: HTTPConnection, is_refresh:
 async def _form_values(request: Request, name: str) -> list[Any]:
     try:
         body = await request.body()
-    except ClientDisconnect:
-        return []
     except RuntimeError:  # FastAPI has read the form already, for the view
         return (await request.form()).getlist(name)
 
@@ -143,7 +143,7 @@ async def _in_json(config: JWTConfig, connection: HTTPConnection, is_refresh: bo
     missing = NoAuthorizationError(f"Missing key {key!r} in the JSON body")
     try:
         content = json.loads(await connection.body())
-    except (ClientDisconnect, ValueError) as exc:
+    except ValueError as exc:
         raise missing from exc
     except RecursionError as exc:
         raise InvalidTokenError("The JSON body is nested too deep") from exc
