@@ -1,7 +1,7 @@
 """
 Looks at a Flask app and an ASGI app that are to share their users, and tells what would go wrong between them.
 
-In a test of your own, with both apps set up::
+In a test of your own, with both apps set up:
 
     from starlette_flask.doctor import examine
 

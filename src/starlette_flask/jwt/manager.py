@@ -61,7 +61,7 @@ class JWTManager(Callbacks):
     Makes tokens that Flask-JWT-Extended accepts, and accepts those that it makes (4.7).
 
     Its methods have the names and meanings of ``flask_jwt_extended``'s functions; those that read the request's token
-    take the request, or any `HTTPConnection`, first. A route that requires one depends on `jwt_required`::
+    take the request, or any `HTTPConnection`, first. A route that requires one depends on `jwt_required`:
 
         manager = JWTManager.from_flask(flask_app)
         manager.init_app(app)
