@@ -182,6 +182,7 @@ class Exchange:
                 room, self._room = self._room, None
             _resolve(room)
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()  # or a slow client would keep them in memory twice
         # A server takes what it is given, however slow the client is, and makes only the next message wait.
         starts = range(0, len(data), BUFFER_BYTES)
         for start_at in starts[:-1]:

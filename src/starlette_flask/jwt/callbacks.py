@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from starlette_flask.exceptions import ConfigTypeError
-from starlette_flask.jwt.twin import InFlask
+from starlette_flask.jwt.flask_callbacks import InFlask
 
 C = TypeVar("C", bound=Callable[..., Any])
 

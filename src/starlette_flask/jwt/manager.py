@@ -22,9 +22,9 @@ from starlette_flask.jwt.config import JWTConfig
 from starlette_flask.jwt.config import locations as checked_locations
 from starlette_flask.jwt.dependencies import dependency
 from starlette_flask.jwt.errors import JWTError
+from starlette_flask.jwt.flask_callbacks import InFlask, callbacks_of, encoder_of
 from starlette_flask.jwt.locations import find_token
 from starlette_flask.jwt.tokens import Claims, decode_token, encode_token, is_fresh, unverified_header
-from starlette_flask.jwt.twin import InFlask, callbacks_of, encoder_of
 from starlette_flask.log import log_oversized
 from starlette_flask.middleware.refusal import refuse
 

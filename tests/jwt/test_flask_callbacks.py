@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from starlette_flask import ConfigError, SessionConfig, SessionMiddleware
 from starlette_flask.exceptions import ConfigTypeError
 from starlette_flask.jwt import JWTManager
-from starlette_flask.jwt.twin import InFlask, callbacks_of, encoder_of
+from starlette_flask.jwt.flask_callbacks import InFlask, callbacks_of, encoder_of
 from tests.helpers import ask_asgi, run_asgi, websocket_scope
 from tests.interop.jwts import KEY, G, claims, claims_of, in_header, sign, travel_to
 from tests.jwt import guarded_app
