@@ -162,6 +162,8 @@ def test_metadata(metadata: "Message[str, str]") -> None:
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Author"]
     assert metadata["Keywords"]
+    urls = [url.partition(", ")[0] for url in metadata.get_all("Project-URL") or []]
+    assert urls == ["Documentation", "Source", "Changelog", "Issues"]
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload() == (ROOT / "README.md").read_text()

@@ -380,7 +380,8 @@ class SQLitePlace(SQLPlace):
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "sessions.db"
-        super().__init__(f"sqlite:///{self.path}", f"sqlite+aiosqlite:///{self.path}")
+        # Whoever waits for the lock asks again at intervals, and many who wait may be unlucky for long.
+        super().__init__(f"sqlite:///{self.path}", f"sqlite+aiosqlite:///{self.path}?timeout=60")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
