@@ -5,6 +5,7 @@ The command line: what somebody sees who holds a cookie in their hands.
 import base64
 import hmac
 import json
+import runpy
 import socket
 import sys
 from collections.abc import Iterator
@@ -349,3 +350,14 @@ class TestDemo:
         assert result.exit_code == 1
         assert result.output.startswith(f"Error: can't listen on 127.0.0.1, port {port}; try another --port (")
         assert len(result.output.splitlines()) == 1
+
+
+def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    ``python -m starlette_flask`` is the command.
+    """
+    monkeypatch.setattr(sys, "argv", ["python", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("starlette_flask", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: starlette-flask ")

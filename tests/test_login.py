@@ -3,10 +3,7 @@ What `starlette_flask.login` says without a peer: configurations, users, and wha
 """
 
 import asyncio
-import runpy
-import sys
 from datetime import timedelta
-from importlib.resources import files
 from typing import Any
 
 import flask
@@ -245,12 +242,3 @@ class TestCornerCases:
 
         with pytest.raises(KeyError, match="own"):
             call_in_request(SharedSession(app), HTTPConnection(http_scope("/")), fail)
-
-    def test_as_a_module(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        """
-        ``python -m starlette_flask`` is the command.
-        """
-        monkeypatch.setattr(sys, "argv", ["python", "--help"])
-        with pytest.raises(SystemExit):
-            runpy.run_path(str(files("starlette_flask") / "__main__.py"), run_name="__main__")
-        assert "inspect" in capsys.readouterr().out

@@ -354,7 +354,7 @@ def test_a_master_of_a_cluster_dies(
     place: ClusterPlace
 
     async def story() -> None:
-        store = place.store(timeout=0.5)
+        store = place.store()
         cookie = (await ask(app_with(store, write(user="mary")))).cookie
         master = place.cluster.master_of("session:" + cookie.partition("=")[2])
         async with Load(store, cookie) as load:

@@ -80,8 +80,7 @@ class RedisStore(SessionStore):
     async def _connected(self) -> AsyncIterator[None]:
         # A pool that has no connection left refuses, where waiting for one would do.
         async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._most)):
-            if hasattr(self.client, "initialize"):  # of a Cluster, whose first requests at once it isn't ready for
-                await self.client.initialize()
+            await self.client.initialize()  # a Cluster's isn't ready for several first requests at once
             yield
 
 
