@@ -1109,16 +1109,19 @@ class TestLogin:
         app = self.app(store)
 
         async def story() -> list[Answer]:
-            at_once = asyncio.Event()
-            waiting: list[str] = []
+            both_have_read = asyncio.Event()
+            readers: set[object] = set()
 
-            async def wait() -> None:
-                waiting.append("a request")
-                if len(waiting) == 2:
-                    at_once.set()
-                await at_once.wait()
+            def before(what: str, sid: str) -> Any:
+                request = asyncio.current_task()
+                if request in readers:
+                    return both_have_read.wait()
+                readers.add(request)
+                if len(readers) == 2:
+                    both_have_read.set()
+                return None
 
-            store.before = lambda what, sid: wait() if what == "read" and len(waiting) < 2 else None
+            store.before = before
             return list(await asyncio.gather(*(ask(app, cookie, path="/?in") for _ in range(2))))
 
         tell(story())

@@ -8,10 +8,10 @@ and what can't be read or written is never taken for an empty session.
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from threading import get_ident
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -24,6 +24,8 @@ from starlette_flask.formats.signing import PlainSigner
 from starlette_flask.log import log_ended_meanwhile, log_late_change, log_refused_websocket, log_unreadable_answer
 from starlette_flask.session import Session, dump_cookie, find_answer, merge, pretend_read, untouched, without_answer
 from starlette_flask.stores.base import RecordError, SessionStore, StoreError, hide_parameters
+
+T = TypeVar("T")
 
 # What an id may be made of: those of secrets.token_urlsafe, and the UUIDs of older versions. Anything else is unknown
 # to the store, and isn't asked for: some servers refuse blanks, control characters, or more than 250 bytes.
@@ -110,6 +112,8 @@ class ServerSessions:
         Return the session of a request: with the data of its record, or new.
         """
         session = await self._opened(scope)
+        if session._sent_sid is None:
+            session.sid = secrets.token_urlsafe(self._store.sid_length)
         session.__class__ = _UntouchedStoredSession
         return session
 
@@ -197,7 +201,6 @@ class ServerSessions:
         session._store = self._store
         session._tracks_nested = self._track_nested
         session._is_verified = session._is_loaded = True
-        session.sid = secrets.token_urlsafe(self._store.sid_length)
         dict.update(session, self._new_content())
         return session
 
@@ -317,31 +320,32 @@ class ServerSessions:
         # The requests of one user that are served by this thread take turns. Otherwise each write of theirs would
         # make all others try again. No more than a courtesy, since the store compares anyway: nobody waits for long.
         lock = self._turns.setdefault((sid, get_ident()), anyio.Lock())
-        with anyio.move_on_after(self._store.timeout) as waiting:
-            await lock.acquire()
+        is_waiting_over = False
+        try:
+            lock.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(self._store.timeout) as waiting:
+                await lock.acquire()
+            is_waiting_over = waiting.cancelled_caught
         try:
             yield
         finally:
-            if not waiting.cancelled_caught:
+            if not is_waiting_over:
                 lock.release()
 
     async def _read(self, sid: str, refresh: int | None = None) -> bytes | None:
-        with self._asking():
-            return await self._store.read(self._store.key_prefix + sid, refresh)
+        return await self._answer(self._store.read(self._store.key_prefix + sid, refresh))
 
     async def _put(self, sid: str, record: bytes, seen: bytes | None) -> bool:
-        with self._asking():
-            return await self._store.write(self._store.key_prefix + sid, record, self._lifetime, seen)
+        return await self._answer(self._store.write(self._store.key_prefix + sid, record, self._lifetime, seen))
 
     async def _delete(self, sid: str) -> None:
-        with self._asking():
-            await self._store.delete(self._store.key_prefix + sid)
+        await self._answer(self._store.delete(self._store.key_prefix + sid))
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
+    async def _answer(self, request: Awaitable[T]) -> T:
         try:
             with anyio.fail_after(self._store.timeout):
-                yield
+                return await request
         except Exception as exc:  # whatever the store's client raises
             hide_parameters(exc)
             raise StoreError("the session store failed") from exc

@@ -3,8 +3,6 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -59,29 +57,33 @@ class RedisStore(SessionStore):
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def read(self, key: str, refresh: int | None) -> bytes | None:
-        async with self._connected():
-            record: Any = await (self.client.get(key) if refresh is None else self.client.getex(key, ex=refresh))
+        async with self._turn():
+            client = await self.client.initialize()
+            record: Any = await (client.get(key) if refresh is None else client.getex(key, ex=refresh))
         return bytes(record) if record else None
 
     async def write(self, key: str, record: bytes, lifetime: int, seen: bytes | None) -> bool:
-        async with self._connected():
+        async with self._turn():
+            client = await self.client.initialize()
             if seen is None:
-                return bool(await self.client.set(key, record, ex=lifetime, nx=True))
-            return bool(await self.client.eval(_REPLACE, 1, key, seen, record, lifetime))
+                return bool(await client.set(key, record, ex=lifetime, nx=True))
+            return bool(await client.eval(_REPLACE, 1, key, seen, record, lifetime))
 
     async def delete(self, key: str) -> None:
-        async with self._connected():
-            await self.client.delete(key)
+        async with self._turn():
+            client = await self.client.initialize()
+            await client.delete(key)
 
     async def aclose(self) -> None:
         await self.client.aclose()
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[None]:
+    def _turn(self) -> asyncio.Semaphore:
         # A pool that has no connection left refuses, where waiting for one would do.
-        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._most)):
-            await self.client.initialize()  # a Cluster's isn't ready for several first requests at once
-            yield
+        loop = asyncio.get_running_loop()
+        turn = self._turns.get(loop)
+        if turn is None:
+            turn = self._turns[loop] = asyncio.Semaphore(self._most)
+        return turn
 
 
 def _is_async(client: object) -> bool:
