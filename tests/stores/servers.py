@@ -371,7 +371,7 @@ class RedisCluster:
 
     def mend(self) -> None:
         """
-        Start what was killed: it becomes a replica of what has taken its place.
+        Start what was killed: it becomes a replica of what has taken its place. Wait until every replica has its copy.
         """
         for node in self.nodes:
             if not node.is_running:

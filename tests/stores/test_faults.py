@@ -342,7 +342,10 @@ def test_a_master_of_a_cluster_is_replaced(
         assert_kept(place, load, record_property)
 
     with open_place("cluster", request) as place:
-        tell(place, story())
+        try:
+            tell(place, story())
+        finally:
+            place.cluster.mend()
 
 
 def test_a_master_of_a_cluster_dies(
