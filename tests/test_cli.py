@@ -4,8 +4,8 @@ The command line: what somebody sees who holds a cookie in their hands.
 
 import base64
 import hmac
+import importlib
 import json
-import runpy
 import socket
 import sys
 from collections.abc import Iterator
@@ -358,6 +358,6 @@ def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """
     monkeypatch.setattr(sys, "argv", ["python", "--help"])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("starlette_flask", run_name="__main__")
+        importlib.import_module("starlette_flask.__main__")
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("Usage: starlette-flask ")
